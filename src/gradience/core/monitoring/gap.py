@@ -1,0 +1,182 @@
+"""The gap between held-out and training perplexity."""
+
+import math
+from collections.abc import Mapping
+
+import attrs
+import msgspec
+
+from gradience.core.signals.evals import EvalSignal, SplitEval
+from gradience.core.signals.loss import LossSignal
+
+TRAIN_SPLIT = "train"
+"""The split whose evaluation gives the exact training perplexity."""
+
+
+class EvalMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Metrics of one evaluation; what is not among the four is in ``extras``."""
+
+    loss: float | None = None
+    """Mean cross-entropy per token or example, nats."""
+    ppl: float | None = None
+    accuracy: float | None = None
+    """A fraction, 0 to 1."""
+    n: float | None = None
+    extras: Mapping[str, object] = {}
+
+
+@attrs.frozen(kw_only=True)
+class GapPolicy:
+    """How the gap is measured and from where on it is called memorisation."""
+
+    threshold: float = 1.5
+    """Held-out over training perplexity (source: the contract's ``--gap-threshold``). No
+    published threshold is known, so an alert on it is a hint, not a verdict."""
+    held_out_splits: tuple[str, ...] = ("test", "val", "validation", "eval", "dev")
+    """Names of held-out splits, first match wins; else the newest split that is not train."""
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Held-out over training perplexity, with where both come from.
+
+    ``value`` is None where the gap cannot be told; ``reason`` then says why. It may be infinite
+    where it overflows a float; ``log`` is the difference of the losses, which does not.
+    """
+
+    value: float | None = None
+    log: float | None = None
+    """Held-out minus training loss, nats."""
+    held_out_split: str | None = None
+    held_out_step: int | None = None
+    train_source: str | None = None
+    """``eval`` (an evaluation of the training split) or ``smoothed training loss``."""
+    estimated: bool = False
+    """Whether the training side is an estimate from the smoothed training loss."""
+    reason: str | None = None
+
+
+def eval_metrics(metrics: Mapping[str, object]) -> EvalMetrics:
+    """Sorts the metrics of an evaluation into loss, perplexity, accuracy, n and the rest.
+
+    A value under one of the four names that is no number stays among the extras.
+    """
+    named = {"loss": "loss", "ppl": "ppl", "perplexity": "ppl", "accuracy": "accuracy", "n": "n"}
+    found: dict[str, float] = {}
+    extras: dict[str, object] = {}
+    for key, value in metrics.items():
+        field = named.get(key)
+        number = _number(value)
+        if field is None or number is None or field in found:
+            extras[key] = value
+        else:
+            found[field] = number
+    return EvalMetrics(
+        loss=found.get("loss"),
+        ppl=found.get("ppl"),
+        accuracy=found.get("accuracy"),
+        n=found.get("n"),
+        extras=extras,
+    )
+
+
+def held_out_eval(evals: EvalSignal, policy: GapPolicy) -> SplitEval | None:
+    """The evaluation that stands for held-out data, or None."""
+    by_split = {entry.split: entry for entry in evals.splits}
+    for name in policy.held_out_splits:
+        if name in by_split:
+            return by_split[name]
+    others = [entry for entry in evals.splits if entry.split != TRAIN_SPLIT]
+    return max(others, key=lambda entry: entry.order, default=None)
+
+
+def log_perplexity(metrics: EvalMetrics) -> float | None:
+    """ln(perplexity): of ``ppl`` where it was logged, else the loss; None where neither is usable."""
+    if metrics.ppl is not None and math.isfinite(metrics.ppl) and metrics.ppl > 0:
+        return math.log(metrics.ppl)
+    if metrics.loss is not None and math.isfinite(metrics.loss):
+        return metrics.loss
+    return None
+
+
+def perplexity(log_ppl: float | None) -> float | None:
+    """Exp of a mean cross-entropy in nats; infinite where that overflows, None for None."""
+    if log_ppl is None:
+        return None
+    try:
+        return math.exp(log_ppl)
+    except OverflowError:
+        return math.inf
+
+
+def train_metrics(
+    evals: EvalSignal, loss: LossSignal, policy: GapPolicy
+) -> tuple[EvalMetrics, bool]:
+    """The training side: an evaluation of the training split, else the smoothed loss.
+
+    The smoothed loss is the one at the time of the held-out evaluation where there is one.
+
+    Returns:
+        The metrics, and whether they are estimated from the training loss.
+    """
+    for entry in evals.splits:
+        if entry.split == TRAIN_SPLIT:
+            metrics = eval_metrics(entry.metrics)
+            filled = metrics.ppl if metrics.ppl is not None else perplexity(log_perplexity(metrics))
+            return msgspec.structs.replace(metrics, ppl=filled), False
+    held_out = held_out_eval(evals, policy)
+    smoothed = loss.smoothed if held_out is None else held_out.train_loss_smoothed
+    if smoothed is None:
+        return EvalMetrics(), False
+    ppl = None if evals.reward_metrics else perplexity(smoothed)
+    return EvalMetrics(loss=smoothed, ppl=ppl), True
+
+
+def perplexity_gap(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> Gap:
+    """exp(held-out loss - training loss), or why there is none.
+
+    Args:
+        evals: The latest evaluations.
+        loss: The training loss.
+        policy: Which split is held out.
+
+    Returns:
+        The gap. It is not claimed for runs with reward metrics (their loss is no
+        cross-entropy), nor where a side is missing or not finite.
+    """
+    held_out = held_out_eval(evals, policy)
+    if held_out is None:
+        return Gap(reason="no evaluation of held-out data was logged")
+    if evals.reward_metrics:
+        return Gap(reason="the run logs rewards: its training loss is no cross-entropy")
+    test = eval_metrics(held_out.metrics)
+    above = log_perplexity(test)
+    if above is None:
+        return Gap(reason=f"the evaluation of split {held_out.split!r} has no finite loss")
+    train, estimated = train_metrics(evals, loss, policy)
+    below = log_perplexity(train)
+    if below is None:
+        return Gap(reason="no finite training loss was logged before the evaluation")
+    return Gap(
+        value=_ratio(test, train, above - below, estimated=estimated),
+        log=above - below,
+        held_out_split=held_out.split,
+        held_out_step=held_out.step,
+        train_source="smoothed training loss" if estimated else "eval",
+        estimated=estimated,
+    )
+
+
+def _ratio(
+    test: EvalMetrics, train: EvalMetrics, log_gap: float, *, estimated: bool
+) -> float | None:
+    """The plain ratio where both perplexities were logged: no rounding through logarithms."""
+    logged = test.ppl is not None and train.ppl is not None and not estimated
+    if logged and test.ppl and train.ppl and math.isfinite(test.ppl / train.ppl):
+        return test.ppl / train.ppl
+    return perplexity(log_gap)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)

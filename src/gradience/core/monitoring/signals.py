@@ -1,0 +1,97 @@
+"""The signal snapshot of the contract: a run in a few numbers."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gradience.core.monitoring.gap import (
+    EvalMetrics,
+    Gap,
+    GapPolicy,
+    eval_metrics,
+    held_out_eval,
+    log_perplexity,
+    perplexity,
+    perplexity_gap,
+    train_metrics,
+)
+from gradience.core.signals.pipeline import RunSignals
+
+__all__ = ["EvalMetrics", "SignalSnapshot", "eval_metrics", "signal_snapshot"]
+
+
+class SignalSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The signals of a run. ``train`` and ``test`` are the latest; ``test`` is held-out data.
+
+    ``extras`` says which split is meant, what is estimated, and holds the latest evaluation of
+    every further split.
+    """
+
+    train: EvalMetrics = EvalMetrics()
+    test: EvalMetrics = EvalMetrics()
+    gap: float | None = None
+    """Held-out over training perplexity."""
+    stable_rank_mean: float | None = None
+    utilization_mean: float | None = None
+    dominance_act_mean: float | None = None
+    kappa_mean: float | None = None
+    extras: Mapping[str, object] = {}
+
+
+def signal_snapshot(signals: RunSignals, policy: GapPolicy | None = None) -> SignalSnapshot:
+    """Condenses the analyzers' results into the contract's snapshot.
+
+    Args:
+        signals: The signals of one run.
+        policy: Which split is held out.
+
+    Returns:
+        The snapshot; what the run did not log is None.
+    """
+    policy = policy or GapPolicy()
+    gap = perplexity_gap(signals.evals, signals.loss, policy)
+    train, estimated = train_metrics(signals.evals, signals.loss, policy)
+    audit = signals.records.lora_audit or {}
+    return SignalSnapshot(
+        train=train,
+        test=_test_metrics(signals, policy),
+        gap=gap.value,
+        stable_rank_mean=_audited(audit, "stable_rank_mean"),
+        utilization_mean=_audited(audit, "utilization_mean"),
+        dominance_act_mean=_audited(audit, "dominance_act_mean"),
+        kappa_mean=_audited(audit, "kappa_mean"),
+        extras=_extras(signals, gap, estimated=estimated),
+    )
+
+
+def _test_metrics(signals: RunSignals, policy: GapPolicy) -> EvalMetrics:
+    held_out = held_out_eval(signals.evals, policy)
+    if held_out is None:
+        return EvalMetrics()
+    metrics = eval_metrics(held_out.metrics)
+    if metrics.ppl is not None or signals.evals.reward_metrics:
+        return metrics
+    return msgspec.structs.replace(metrics, ppl=perplexity(log_perplexity(metrics)))
+
+
+def _extras(signals: RunSignals, gap: Gap, *, estimated: bool) -> dict[str, object]:
+    return {
+        "gap": msgspec.to_builtins(gap),
+        "train_estimated": estimated,
+        "splits": {
+            entry.split: {"step": entry.step, "metrics": dict(entry.metrics)}
+            for entry in signals.evals.splits
+        },
+    }
+
+
+def _audited(audit: Mapping[str, object], key: str) -> float | None:
+    """A number of an audit summary; an audit of no layer (``n_layers`` 0) found none."""
+    value = audit.get(key)
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not audit.get("n_layers", 1)
+    ):
+        return None
+    return float(value)

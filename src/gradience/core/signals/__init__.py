@@ -1,0 +1,1 @@
+"""Analyzers: pure folds over columnar batches of events, one signal each."""

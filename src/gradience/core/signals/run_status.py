@@ -1,0 +1,126 @@
+"""Whose run this is, how far it came and how it ended.
+
+A pure, deterministic function of the event sequence.
+"""
+
+import math
+from collections.abc import Mapping
+from enum import Enum
+
+import attrs
+import msgspec
+import numpy as np
+
+from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.signals.analyzer import Analyzer
+from gradience.core.signals.batch import Batch
+from gradience.core.signals.loss import known_step
+from gradience.core.telemetry.events import RunEnd, RunStart, RunStatus, UnknownEvent, event_name
+
+
+class Outcome(Enum):
+    """How the run stands, as far as its record goes."""
+
+    OK = "ok"
+    ABORTED = "aborted"
+    ERROR = "error"
+    UNFINISHED = "unfinished"
+
+
+class RunSignal(msgspec.Struct, frozen=True, kw_only=True):
+    """The run's identity, extent and end."""
+
+    run_id: str | None = None
+    outcome: Outcome = Outcome.UNFINISHED
+    reason: str | None = None
+    """What ``run_end`` gives as the reason."""
+    config: ConfigSnapshot | None = None
+    meta: Mapping[str, object] = {}
+    first_step: int | None = None
+    last_step: int | None = None
+    duration_s: float | None = None
+    """Last time stamp minus the first."""
+    events: Mapping[str, int] = {}
+    """Number of events by name."""
+
+
+@attrs.frozen
+class RunState:
+    """The same, while it is being gathered."""
+
+    signal: RunSignal = RunSignal()
+    first_ts: float | None = None
+    last_ts: float | None = None
+
+
+def run_status() -> Analyzer[RunState, RunSignal]:
+    """The analyzer of the run's identity, extent and end."""
+    return Analyzer(RunState, _update, _result)
+
+
+def _update(state: RunState, batch: Batch) -> RunState:
+    signal = _add_train_steps(state.signal, batch)
+    counts = dict(signal.events)
+    if batch.train_steps:
+        counts["train_step"] = counts.get("train_step", 0) + len(batch.train_steps)
+    finite = batch.ts[np.isfinite(batch.ts)]
+    stamps = [float(finite.min()), float(finite.max())] if finite.size else []
+    for _, event in batch.others:
+        name = event_name(event)
+        counts[name] = counts.get(name, 0) + 1
+        if event.ts is not None and math.isfinite(event.ts):
+            stamps.append(event.ts)
+        if not isinstance(event, UnknownEvent):
+            signal = _add_other(signal, event)
+    signal = msgspec.structs.replace(signal, events=dict(sorted(counts.items())))
+    return RunState(
+        signal,
+        min([*stamps, *_known(state.first_ts)], default=None),
+        max([*stamps, *_known(state.last_ts)], default=None),
+    )
+
+
+def _known(ts: float | None) -> tuple[float, ...]:
+    return () if ts is None else (ts,)
+
+
+def _add_train_steps(signal: RunSignal, batch: Batch) -> RunSignal:
+    steps = batch.step[batch.step >= 0]
+    if not steps.size:
+        return signal
+    first, last = known_step(int(steps[0])), int(steps.max())
+    return msgspec.structs.replace(
+        signal,
+        run_id=signal.run_id or batch.train_steps[0].run_id,
+        first_step=first if signal.first_step is None else signal.first_step,
+        last_step=last if signal.last_step is None else max(last, signal.last_step),
+    )
+
+
+def _add_other(signal: RunSignal, event: object) -> RunSignal:
+    if isinstance(event, RunStart):
+        return msgspec.structs.replace(
+            signal,
+            run_id=event.run_id,
+            outcome=Outcome.UNFINISHED,
+            reason=None,
+            config=event.config,
+            meta=event.meta,
+        )
+    if isinstance(event, RunEnd):
+        outcome = _OUTCOMES[event.status]
+        return msgspec.structs.replace(signal, outcome=outcome, reason=event.reason)
+    return signal
+
+
+_OUTCOMES: Mapping[RunStatus, Outcome] = {
+    RunStatus.OK: Outcome.OK,
+    RunStatus.ABORTED: Outcome.ABORTED,
+    RunStatus.ERROR: Outcome.ERROR,
+}
+
+
+def _result(state: RunState) -> RunSignal:
+    if state.first_ts is None or state.last_ts is None:
+        return state.signal
+    return msgspec.structs.replace(state.signal, duration_s=state.last_ts - state.first_ts)

@@ -1,0 +1,1 @@
+"""Telemetry on disk: the append-only writer and the streaming reader."""

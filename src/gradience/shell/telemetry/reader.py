@@ -1,0 +1,190 @@
+"""The streaming reader of telemetry v1."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.errors import TelemetryError, TelemetrySchemaError
+from gradience.core.monitoring.signals import (
+    EvalMetrics,
+    SignalSnapshot,
+    eval_metrics,
+    signal_snapshot,
+)
+from gradience.core.severity import Severity
+from gradience.core.signals.batch import Batch, build_batch
+from gradience.core.signals.pipeline import run_signals
+from gradience.core.telemetry.codec import LineIssue, decode_line, parse_json
+from gradience.core.telemetry.events import AnyEvent, Eval, RunStart, event_name
+from gradience.core.telemetry.issues import (
+    IssueLog,
+    TelemetryIssue,
+    describe_foreign_log,
+    refusal,
+)
+
+BATCH_EVENTS = 4096
+"""Events per columnar batch: large enough to vectorise, small enough to stay in cache."""
+
+SNIFF_BYTES = 64 * 2**20
+"""Largest file that is parsed as one JSON document to name it in a refusal."""
+
+
+class NumberedEvent(NamedTuple):
+    """An event and the number of its line, from 1."""
+
+    line: int
+    event: AnyEvent
+
+
+class TelemetryReader:
+    """Reads a telemetry file, event by event, in one pass and bounded memory.
+
+    What is odd about the file (a torn last line, unknown events, extra keys, records of another
+    schema) is gathered in :attr:`issues` while reading and is never fatal; a file without a
+    single record of the v1 schema is refused.
+
+    Args:
+        path: The file.
+        strict_schema: Makes every issue of severity warning or above an error.
+
+    Raises:
+        TelemetryError: On reading, where the file cannot be read, holds no event, or (strict)
+            has an issue.
+        TelemetrySchemaError: On reading, where the file follows another schema; the message
+            names the one found.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, strict_schema: bool = False) -> None:
+        self.path = Path(path)
+        self.strict_schema = strict_schema
+        self._log = IssueLog()
+
+    @property
+    def issues(self) -> tuple[TelemetryIssue, ...]:
+        """What was odd in the part of the file that the latest pass has read."""
+        return self._log.listed()
+
+    def iter_events(self, event_type: str | None = None) -> Iterator[AnyEvent]:
+        """Yields the events in file order, all or those of one type (``"eval"`` …)."""
+        for _, event in self._numbered():
+            if event_type is None or event_name(event) == event_type:
+                yield event
+
+    def iter_batches(self, size: int = BATCH_EVENTS) -> Iterator[Batch]:
+        """Yields the events as columnar batches of at most ``size``."""
+        pending: list[AnyEvent] = []
+        start = 0
+        for _, event in self._numbered():
+            pending.append(event)
+            if len(pending) == size:
+                yield build_batch(pending, start)
+                start += size
+                pending = []
+        if pending:
+            yield build_batch(pending, start)
+
+    def latest_config(self) -> ConfigSnapshot | None:
+        """The configuration of the last ``run_start``, or None."""
+        latest = None
+        for event in self.iter_events("run_start"):
+            if isinstance(event, RunStart):
+                latest = event.config
+        return latest
+
+    def latest_eval_event(self, split: str | None = None) -> Eval | None:
+        """The last ``eval`` event, of one split or of any, or None."""
+        latest = None
+        for event in self.iter_events("eval"):
+            if isinstance(event, Eval) and split in (None, event.split):
+                latest = event
+        return latest
+
+    def latest_eval(self, split: str | None = None) -> EvalMetrics | None:
+        """The metrics of the last evaluation, of one split or of any, or None."""
+        event = self.latest_eval_event(split)
+        return None if event is None else eval_metrics(event.metrics)
+
+    def summarize(self) -> SignalSnapshot:
+        """The signals of the file's last run: losses, perplexities, gap, adapter ranks."""
+        return signal_snapshot(run_signals(self.iter_batches()))
+
+    def validate(self) -> tuple[TelemetryIssue, ...]:
+        """Reads the whole file and returns what was odd about it (empty: nothing)."""
+        for _ in self._numbered():
+            pass
+        return self.issues
+
+    def _numbered(self) -> Iterator[NumberedEvent]:
+        self._log = IssueLog()
+        seen_schema = False
+        first_foreign: tuple[int, bytes] | None = None
+        try:
+            with self.path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if not line.strip():
+                        continue
+                    event = self._decode(number, line)
+                    if event is not None:
+                        seen_schema = True
+                        yield NumberedEvent(number, event)
+                    elif not seen_schema:
+                        first_foreign = first_foreign or (number, line)
+                        self._refuse_other_schema(number, line)
+        except OSError as error:
+            raise TelemetryError(
+                f"{self.path}: cannot read the telemetry file: {error.strerror}. Name a file "
+                "that GradienceCallback() wrote (by default <output_dir>/run.jsonl)."
+            ) from error
+        if not seen_schema:
+            self._refuse(first_foreign)
+
+    def _decode(self, number: int, line: bytes) -> AnyEvent | None:
+        event, issues = decode_line(line)
+        if issues:
+            if event is None and not line.endswith(b"\n"):
+                issues = (_torn(line),)
+            self._log = self._log.add((number, issue) for issue in issues)
+            self._raise_if_strict(number, issues)
+        return event
+
+    def _raise_if_strict(self, number: int, issues: tuple[LineIssue, ...]) -> None:
+        if not self.strict_schema:
+            return
+        for issue in issues:
+            if issue.severity.at_least(Severity.WARNING):
+                raise TelemetryError(
+                    f"{self.path}:{number}: {issue.message}. Leave out --strict-schema to read "
+                    "the rest of the file and list this as an issue."
+                )
+
+    def _refuse_other_schema(self, number: int, line: bytes) -> None:
+        try:
+            record = parse_json(line)
+        except ValueError:
+            return
+        place = f"{self.path}:{number}"
+        raise TelemetrySchemaError(refusal(place, describe_foreign_log(record)))
+
+    def _refuse(self, first: tuple[int, bytes] | None) -> None:
+        if first is None:
+            raise TelemetryError(refusal(str(self.path), "an empty file"))
+        if self.path.stat().st_size <= SNIFF_BYTES:
+            try:
+                record = parse_json(self.path.read_bytes())
+            except ValueError:
+                pass
+            else:
+                raise TelemetrySchemaError(refusal(str(self.path), describe_foreign_log(record)))
+        raise TelemetryError(refusal(f"{self.path}:{first[0]}", "lines that are not JSON"))
+
+
+def _torn(line: bytes) -> LineIssue:
+    return LineIssue(
+        Severity.WARNING,
+        "torn_line",
+        f"the last line is cut off after {len(line)} bytes (the writer was stopped while "
+        "writing); everything before it was read",
+    )

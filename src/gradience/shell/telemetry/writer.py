@@ -1,0 +1,233 @@
+"""The append-only writer of telemetry v1."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.errors import TelemetryError
+from gradience.core.severity import Severity
+from gradience.core.telemetry.build import EventBuilder
+from gradience.core.telemetry.codec import encode_event
+from gradience.core.telemetry.events import AnyEvent, Recommendation, RunStatus
+from gradience.core.telemetry.payload import TextPolicy
+
+
+class TelemetryWriter:
+    """Appends events to a JSON Lines file, each as one ``write`` of one whole line.
+
+    The file is opened for append and never truncated; where its last line is torn (a crash), the
+    first event starts on a fresh line. As a context manager the writer closes the run it opened:
+    leaving normally writes ``run_end: ok``, a KeyboardInterrupt or SystemExit ``aborted``, any
+    other exception ``error`` with the exception's type as the reason and never its text.
+
+    Args:
+        path: The file; missing folders are made.
+        run_id: Identifies the run in every record; a random UUID by default.
+        max_str_len: Longest string that is kept.
+        on_text_violation: ``"redact"`` replaces a longer string by ``[REDACTED len=N]``,
+            ``"raise"`` raises :class:`~gradience.core.errors.TextViolationError`.
+        allow_text: Keeps strings of any length (the explicit opt-in).
+        clock: Source of ``ts``, Unix seconds.
+
+    Raises:
+        TelemetryError: The file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        run_id: str | None = None,
+        max_str_len: int = 256,
+        on_text_violation: Literal["redact", "raise"] = "redact",
+        allow_text: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        policy = TextPolicy(
+            max_str_len=max_str_len, on_violation=on_text_violation, allow_text=allow_text
+        )
+        self.path = Path(path)
+        self.run_id = run_id or str(uuid.uuid4())
+        self._clock = clock
+        self._build = EventBuilder(run_id=self.run_id, policy=policy)
+        self._run_open = False
+        self._descriptor: int | None = _open_for_append(self.path)
+
+    def run_start(
+        self,
+        config: ConfigSnapshot | Mapping[str, object],
+        meta: Mapping[str, object] | None = None,
+        *,
+        step: int | None = None,
+        **extras: object,
+    ) -> None:
+        """Writes ``run_start`` with the run's configuration and, in ``meta``, its environment."""
+        self.write(self._build.run_start(self._clock(), step, config, meta or {}, extras))
+        self._run_open = True
+
+    def train_step(
+        self,
+        step: int | None,
+        *,
+        loss: object = None,
+        lr: object = None,
+        grad_norm: object = None,
+        epoch: object = None,
+        **extras: object,
+    ) -> None:
+        """Writes ``train_step``; numbers may be Python's, NumPy's or one-element tensors."""
+        self.write(
+            self._build.train_step(
+                self._clock(),
+                step,
+                loss=loss,
+                lr=lr,
+                grad_norm=grad_norm,
+                epoch=epoch,
+                extras=extras,
+            )
+        )
+
+    def eval(
+        self,
+        step: int | None = None,
+        *,
+        split: str,
+        metrics: Mapping[str, object],
+        **extras: object,
+    ) -> None:
+        """Writes ``eval``: the metrics of one evaluation over ``split``."""
+        self.write(self._build.eval(self._clock(), step, split, metrics, extras))
+
+    def metrics(
+        self,
+        step: int | None = None,
+        *,
+        kind: str,
+        metrics: Mapping[str, object],
+        **extras: object,
+    ) -> None:
+        """Writes ``metrics`` of some ``kind`` (``lora_audit``, ``guard``, ``spectral`` …)."""
+        self.write(self._build.metrics(self._clock(), step, kind, metrics, extras))
+
+    def alert(
+        self,
+        severity: Severity | str,
+        code: str,
+        message: str,
+        *,
+        context: Mapping[str, object] | None = None,
+        step: int | None = None,
+        **extras: object,
+    ) -> None:
+        """Writes ``alert``."""
+        level = Severity(severity)
+        self.write(
+            self._build.alert(
+                self._clock(),
+                step,
+                severity=level,
+                code=code,
+                message=message,
+                context=context or {},
+                extras=extras,
+            )
+        )
+
+    def recommendation(
+        self,
+        recommendations: Sequence[Recommendation] | Recommendation,
+        *,
+        step: int | None = None,
+        **extras: object,
+    ) -> None:
+        """Writes ``recommendation`` with one or several recommendations."""
+        if isinstance(recommendations, Recommendation):
+            recommendations = (recommendations,)
+        self.write(self._build.recommendation(self._clock(), step, recommendations, extras))
+
+    def run_end(
+        self,
+        status: RunStatus | str = RunStatus.OK,
+        reason: str | None = None,
+        *,
+        step: int | None = None,
+        **extras: object,
+    ) -> None:
+        """Writes ``run_end``."""
+        self.write(self._build.run_end(self._clock(), step, RunStatus(status), reason, extras))
+        self._run_open = False
+
+    def write(self, event: AnyEvent) -> None:
+        """Appends one event as it is (the other methods build it and come here).
+
+        Raises:
+            TelemetryError: The writer is closed or the disk refuses the write.
+        """
+        line = encode_event(event) + b"\n"
+        if self._descriptor is None:
+            raise TelemetryError(
+                f"{self.path}: expected an open writer, found it closed. Open a new "
+                "TelemetryWriter: it appends."
+            )
+        try:
+            _write_all(self._descriptor, line)
+        except OSError as error:
+            raise TelemetryError(f"{self.path}: cannot append an event: {error}") from error
+
+    def close(self) -> None:
+        """Closes the file; closing twice is fine. Writes no event."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._run_open and self._descriptor is not None:
+                self.run_end(status_of(kind), kind.__name__ if kind else None)
+        finally:
+            self.close()
+
+
+def status_of(kind: type[BaseException] | None) -> RunStatus:
+    """How a run that was left by an exception of this type (or by none) ended."""
+    if kind is None:
+        return RunStatus.OK
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return RunStatus.ABORTED
+    return RunStatus.ERROR
+
+
+def _open_for_append(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            _write_all(descriptor, b"\n")
+    except OSError as error:
+        raise TelemetryError(
+            f"{path}: cannot open the telemetry file for append: {error}. Name a file in a "
+            "folder you may write to."
+        ) from error
+    return descriptor
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        data = data[written:]
+        written = os.write(descriptor, data)
