@@ -90,7 +90,7 @@ def held_out_eval(evals: EvalSignal, policy: GapPolicy) -> SplitEval | None:
 
 
 def log_perplexity(metrics: EvalMetrics) -> float | None:
-    """ln(perplexity): of ``ppl`` where it was logged, else the loss; None where neither is usable."""
+    """ln(perplexity), from ``ppl`` or else the loss; None where neither is usable."""
     if metrics.ppl is not None and math.isfinite(metrics.ppl) and metrics.ppl > 0:
         return math.log(metrics.ppl)
     if metrics.loss is not None and math.isfinite(metrics.loss):

@@ -1,5 +1,6 @@
 """A batch: a run of events with the hot fields of the training steps as columns."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -135,8 +136,8 @@ def _column(values: list[float | None]) -> Column:
 
 def _largest(lr: float | tuple[float, ...] | None) -> float | None:
     if isinstance(lr, tuple):
-        # np.max, not max: a NaN among the groups must show.
-        return float(np.max(np.array(lr))) if lr else None
+        # Not max alone: whether it sees a NaN among the groups depends on their order.
+        return math.nan if any(math.isnan(rate) for rate in lr) else max(lr, default=None)
     return lr
 
 

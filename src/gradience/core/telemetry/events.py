@@ -76,7 +76,7 @@ class Eval(Event, frozen=True, kw_only=True, tag="eval"):
 
 
 class Metrics(Event, frozen=True, kw_only=True, tag="metrics"):
-    """A group of numbers of some kind: ``lora_audit``, ``guard``, ``spectral`` …"""
+    """A group of numbers of some kind, such as ``lora_audit`` or ``guard``."""
 
     kind: str
     metrics: Mapping[str, object]
@@ -122,7 +122,7 @@ class RunEnd(Event, frozen=True, kw_only=True, tag="run_end"):
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A record whose event this version does not know, or whose payload does not fit; kept whole."""
+    """A record whose event or payload this version does not know; kept whole."""
 
     event: str
     schema: str

@@ -1,7 +1,8 @@
 """Turns what a trainer hands over into plain JSON values, under the privacy policy for text."""
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
@@ -82,7 +83,7 @@ def plain_value(value: object, policy: TextPolicy, path: str = "") -> object:
         }
     if isinstance(value, msgspec.Struct):
         return plain_mapping(msgspec.structs.asdict(value), policy, path)
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted((plain_value(item, policy, path) for item in value), key=str)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain_value(item, policy, f"{path}.{i}") for i, item in enumerate(value)]

@@ -1,0 +1,1 @@
+"""A LoRA adapter as data: its configuration, its tensors' names, its scaling."""

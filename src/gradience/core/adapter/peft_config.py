@@ -1,0 +1,190 @@
+"""PEFT's adapter_config.json as a typed value."""
+
+from collections.abc import Mapping
+
+import attrs
+import cattrs
+
+from gradience.core.errors import ConfigError
+
+LORA = "LORA"
+"""The ``peft_type`` whose update is one product B·A per module."""
+
+NO_LOW_RANK_UPDATE: Mapping[str, str] = {
+    "ADAPTION_PROMPT": "learned prompts inside the layers",
+    "BOFT": "an orthogonal factor multiplied onto the weight",
+    "BONE": "a block-wise additive update of full rank",
+    "C3A": "a block-circular convolution",
+    "FOURIERFT": "a sparse spectrum in the Fourier basis",
+    "HRA": "a product of Householder reflections",
+    "IA3": "one scaling vector per module",
+    "LN_TUNING": "trained LayerNorm parameters",
+    "LOHA": "a Hadamard product of two low-rank products",
+    "LOKR": "a Kronecker product",
+    "MISS": "a shard-wise additive update of full rank",
+    "MULTITASK_PROMPT_TUNING": "learned prompt embeddings",
+    "OFT": "an orthogonal factor multiplied onto the weight",
+    "POLY": "a routed mixture of skills",
+    "PREFIX_TUNING": "learned key and value prefixes",
+    "PROMPT_TUNING": "learned prompt embeddings",
+    "P_TUNING": "a learned prompt encoder",
+    "RANDLORA": "sums of fixed random bases of full rank",
+    "SHIRA": "a sparse update",
+    "TRAINABLE_TOKENS": "trained rows of the embedding",
+    "VBLORA": "a mixture of vectors from a shared bank",
+    "VERA": "fixed random factors with trained scaling vectors",
+}
+"""PEFT types without a low-rank product B·A of their own, and what they learn instead
+(source: the PEFT package's tuner documentation, 0.21)."""
+
+NOT_YET: Mapping[str, str] = {
+    "ADALORA": "B·diag(E)·A with rank masks",
+    "XLORA": "a gated mixture of several LoRA adapters",
+}
+"""PEFT types with low-rank products in a layout that the audit does not read yet."""
+
+BASE_CHANGING_INITS = ("pissa", "olora", "lora_ga", "corda")
+"""Values of ``init_lora_weights`` (their beginnings) that move part of the base weight into the
+factors, so that B·A is not the update (source: the PEFT package's LoraConfig, 0.21)."""
+
+
+@attrs.frozen(kw_only=True)
+class PeftLoraConfig:
+    """What the audit and the checks need of adapter_config.json; defaults are PEFT's own.
+
+    ``extras`` holds every further key as it was read.
+    """
+
+    peft_type: str
+    r: int = 8
+    lora_alpha: float = 8.0
+    target_modules: tuple[str, ...] | str | None = None
+    lora_dropout: float = 0.0
+    fan_in_fan_out: bool = False
+    bias: str = "none"
+    use_rslora: bool = False
+    use_dora: bool = False
+    modules_to_save: tuple[str, ...] = ()
+    init_lora_weights: bool | str = True
+    rank_pattern: Mapping[str, int] = attrs.field(factory=dict)
+    alpha_pattern: Mapping[str, float] = attrs.field(factory=dict)
+    base_model_name_or_path: str | None = None
+    task_type: str | None = None
+    extras: Mapping[str, object] = attrs.field(factory=dict)
+
+    @property
+    def initialisation_in_factors(self) -> str | None:
+        """The initialisation that moved base weight into the factors, or None."""
+        init = self.init_lora_weights
+        if isinstance(init, str) and init.lower().startswith(BASE_CHANGING_INITS):
+            return init
+        return None
+
+
+def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
+    """Reads a parsed adapter_config.json.
+
+    ``null`` means PEFT's default. Numbers written as strings (YAML's ``5e-5``) are numbers.
+
+    Args:
+        raw: The JSON object.
+        place: The file, for messages.
+
+    Returns:
+        The configuration; for a ``peft_type`` other than LORA the LoRA fields are defaults.
+
+    Raises:
+        ConfigError: ``peft_type`` is missing or a value does not fit, with the key's path.
+    """
+    if not isinstance(raw.get("peft_type"), str):
+        raise ConfigError(
+            f"{place}: expected a PEFT adapter_config.json with a string under 'peft_type', "
+            f"found {raw.get('peft_type')!r}. Name the file that PEFT's save_pretrained wrote."
+        )
+    names = {field.name for field in attrs.fields(PeftLoraConfig)} - {"extras"}
+    known = {key: value for key, value in raw.items() if key in names and value is not None}
+    extras = {key: value for key, value in raw.items() if key not in names}
+    known["peft_type"] = str(raw["peft_type"]).upper()
+    try:
+        config = _CONVERTER.structure({**known, "extras": extras}, PeftLoraConfig)
+    except cattrs.ClassValidationError as error:
+        problems = "; ".join(cattrs.transform_error(error, path="adapter_config"))
+        raise ConfigError(
+            f"{place}: {problems}. Correct the value or save the adapter again."
+        ) from error
+    if config.r < 1 or any(rank < 1 for rank in config.rank_pattern.values()):
+        raise ConfigError(
+            f"{place}: expected ranks of at least 1 in 'r' and 'rank_pattern', found "
+            f"r={config.r} and {dict(config.rank_pattern)}."
+        )
+    return config
+
+
+def _strict_bool(value: object, _: type) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected true or false, found {value!r}")
+    return value
+
+
+def _whole_number(value: object, _: type) -> int:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | str)
+        or float(value) != int(float(value))
+    ):
+        raise TypeError(f"expected a whole number, found {value!r}")
+    return int(float(value))
+
+
+def _real_number(value: object, _: type) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"expected a number, found {value!r}")
+    return float(value)
+
+
+def _text(value: object, _: type) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, found {value!r}")
+    return value
+
+
+def _module_names(value: object, _: object) -> tuple[str, ...] | str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return tuple(str(item) for item in value)
+    raise TypeError(f"expected a list of module names or one string, found {value!r}")
+
+
+def _names(value: object, _: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return tuple(str(item) for item in value)
+    raise TypeError(f"expected a list of module names, found {value!r}")
+
+
+def _bool_or_text(value: object, _: object) -> bool | str:
+    if isinstance(value, bool | str):
+        return value
+    raise TypeError(f"expected true, false or a name, found {value!r}")
+
+
+def make_converter() -> cattrs.Converter:
+    """A cattrs converter that is strict about kinds and forgiving about numbers in strings."""
+    converter = cattrs.Converter()
+    converter.register_structure_hook(bool, _strict_bool)
+    converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(float, _real_number)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(tuple[str, ...] | str | None, _module_names)
+    converter.register_structure_hook(tuple[str, ...], _names)
+    converter.register_structure_hook(bool | str, _bool_or_text)
+    converter.register_structure_hook(
+        str | None, lambda value, _: None if value is None else _text(value, str)
+    )
+    converter.register_structure_hook(Mapping[str, object], lambda value, _: dict(value))
+    return converter
+
+
+_CONVERTER = make_converter()

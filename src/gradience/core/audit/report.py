@@ -1,0 +1,167 @@
+"""The frozen structs of the audit's result; ``--json`` prints them as they are."""
+
+from collections.abc import Mapping
+from enum import Enum
+
+import msgspec
+
+from gradience.core.dominance.gain import Composition, Gain, GlobalGain, LayerGain, ModuleGain
+from gradience.core.ranks.disagreement import PolicyTable
+from gradience.core.ranks.suggest import GlobalSuggestion, LayerSuggestion, RankSuggestions
+from gradience.core.severity import Severity
+
+__all__ = [
+    "AuditReport",
+    "Finding",
+    "LayerData",
+    "LayerRow",
+    "ModuleStatus",
+    "TypeSummary",
+]
+
+
+class ModuleStatus(Enum):
+    """Whether a module has a spectrum, and why not."""
+
+    OK = "ok"
+    UNTRAINED = "untrained"
+    """lora_B (or lora_A) is exactly zero: the module does nothing."""
+    NONFINITE = "nonfinite"
+    UNREADABLE = "unreadable"
+    """The shapes or the dtype of the factors do not make an update."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about the adapter that a person should know, with what to do."""
+
+    severity: Severity
+    code: str
+    message: str
+    remedy: str = ""
+    modules: tuple[str, ...] = ()
+
+
+class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One audited module. Quantities of an update without a spectrum are None."""
+
+    name: str
+    """The module's name in the base model, as PEFT's patterns match it."""
+    module_type: str
+    layer: int | None
+    layer_name: str | None
+    status: ModuleStatus
+    r: int
+    alpha: float
+    scale: float
+    """s of ΔW = s·B·A: α/r, or α/√r with rsLoRA."""
+    a_key: str
+    b_key: str
+    a_shape: tuple[int, ...]
+    b_shape: tuple[int, ...]
+    params: int
+    stable_rank: float | None = None
+    effective_rank: float | None = None
+    utilization: float | None = None
+    """Stable rank / r. Below 1 even for pure noise: compare modules, not with 1."""
+    sigma_max: float | None = None
+    """σ₁ of B·A, unscaled."""
+    frob_sq: float | None = None
+    """‖B·A‖_F², unscaled."""
+    energy_rank_90: int | None = None
+    energy_rank_95: int | None = None
+    energy_rank_99: int | None = None
+    delta_sigma_max: float | None = None
+    """‖ΔW‖₂, scaled."""
+    delta_fro_norm: float | None = None
+    """‖ΔW‖_F, scaled."""
+    base_sigma_max: float | None = None
+    base_fro_norm: float | None = None
+    udr: float | None = None
+    udr_f: float | None = None
+    sdi: float | None = None
+    top_singular_values: tuple[float, ...] = ()
+    """The largest singular values of ΔW, scaled."""
+
+
+class TypeSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The summary over the modules of one type."""
+
+    n_layers: int
+    params: int
+    stable_rank_mean: float | None
+    utilization_mean: float | None
+    energy_rank_90_p50: float | None
+    energy_rank_90_p90: float | None
+
+
+class LayerData(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of ``--layers``."""
+
+    layer_rows: tuple[LayerRow, ...]
+    layer_rows_schema: str = "v1"
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the audit found.
+
+    ``n_layers`` counts audited modules (the contract's word for them); means and quantiles are
+    over those with a spectrum, and None where there is none. Sections that were not asked for
+    are absent.
+    """
+
+    peft_dir: str
+    adapter_config_path: str
+    adapter_weights_path: str
+    base_model: str | None = None
+    peft_type: str = "LORA"
+    total_lora_params: int
+    n_layers: int
+    n_layers_untrained: int
+    stable_rank_mean: float | None
+    stable_rank_median: float | None
+    stable_rank_weighted_mean: float | None
+    """Weighted by the modules' parameters."""
+    effective_rank_mean: float | None
+    utilization_mean: float | None
+    energy_rank_90_p50: float | None
+    energy_rank_90_p90: float | None
+    suggested_r_global_median: int | None
+    suggested_r_global_90: int | None
+    by_type: Mapping[str, TypeSummary]
+    delta_sigma_max_scaled_mean: float | None
+    delta_sigma_max_scaled_p50: float | None
+    delta_sigma_max_scaled_p90: float | None
+    delta_frob_norm_scaled_mean: float | None
+    delta_frob_norm_scaled_p50: float | None
+    delta_frob_norm_scaled_p90: float | None
+    udr_mean: float | None = None
+    udr_median: float | None = None
+    udr_p90: float | None = None
+    udr_max: float | None = None
+    fraction_udr_gt_0_1: float | None = None
+    fraction_udr_gt_0_3: float | None = None
+    n_layers_with_udr: int = 0
+    sdi_mean: float | None = None
+    sdi_median: float | None = None
+    sdi_p90: float | None = None
+    gain: Gain
+    per_module_gain: tuple[ModuleGain, ...]
+    per_layer_gain: tuple[LayerGain, ...]
+    global_gain: GlobalGain
+    composition: Composition
+    global_suggestions: GlobalSuggestion
+    other_tensors: Mapping[str, int]
+    """Tensors that are no LoRA factor, counted by what they are."""
+    findings: tuple[Finding, ...]
+    issues: tuple[str, ...]
+    """The findings at warning and above, as text."""
+    layer_data: LayerData | msgspec.UnsetType = msgspec.UNSET
+    rank_suggestions: RankSuggestions | msgspec.UnsetType = msgspec.UNSET
+    top_wasteful: tuple[LayerSuggestion, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The modules whose unused rank costs the most parameters."""
+    rank_policies: PolicyTable | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        """The severities of the findings."""
+        return tuple(finding.severity for finding in self.findings)

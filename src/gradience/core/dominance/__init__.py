@@ -1,0 +1,1 @@
+"""How large the update is: against the base weights, and over layers."""

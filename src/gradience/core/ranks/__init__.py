@@ -1,0 +1,1 @@
+"""From spectra to ranks: policies, suggestions, and where they disagree."""

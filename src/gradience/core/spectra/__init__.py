@@ -1,0 +1,1 @@
+"""From LoRA factors to singular values, and the quantities that they give."""
