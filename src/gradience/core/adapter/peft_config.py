@@ -1,6 +1,8 @@
 """PEFT's adapter_config.json as a typed value."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import attrs
 import cattrs
@@ -170,6 +172,16 @@ def _bool_or_text(value: object, _: object) -> bool | str:
     raise TypeError(f"expected true, false or a name, found {value!r}")
 
 
+def _optional_text(value: object, _: object) -> str | None:
+    return None if value is None else _text(value, str)
+
+
+def _same_mapping(value: object, _: object) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    raise TypeError(f"expected a mapping, found {value!r}")
+
+
 def make_converter() -> cattrs.Converter:
     """A cattrs converter that is strict about kinds and forgiving about numbers in strings."""
     converter = cattrs.Converter()
@@ -177,14 +189,17 @@ def make_converter() -> cattrs.Converter:
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(float, _real_number)
     converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(tuple[str, ...] | str | None, _module_names)
-    converter.register_structure_hook(tuple[str, ...], _names)
-    converter.register_structure_hook(bool | str, _bool_or_text)
-    converter.register_structure_hook(
-        str | None, lambda value, _: None if value is None else _text(value, str)
-    )
-    converter.register_structure_hook(Mapping[str, object], lambda value, _: dict(value))
+    for annotation, hook in _GENERIC_HOOKS:
+        converter.register_structure_hook_func(partial(operator.eq, annotation), hook)
     return converter
 
+
+_GENERIC_HOOKS: tuple[tuple[object, Callable[[object, object], object]], ...] = (
+    (tuple[str, ...] | str | None, _module_names),
+    (tuple[str, ...], _names),
+    (bool | str, _bool_or_text),
+    (str | None, _optional_text),
+    (Mapping[str, object], _same_mapping),
+)
 
 _CONVERTER = make_converter()

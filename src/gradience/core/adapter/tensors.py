@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import attrs
 
-from gradience.core.spectra.reduction import MATRIX_DIMENSIONS
+MATRIX_DIMENSIONS = 2
 
 PEFT_PREFIX = "base_model.model."
 """Put by PEFT before every module name in a saved adapter."""

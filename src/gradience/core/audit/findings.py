@@ -1,7 +1,7 @@
 """Findings about the adapter as a whole: what its config and its tensors say of each other."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gradience.core.adapter.peft_config import PeftLoraConfig
 from gradience.core.adapter.scaling import module_scaling, unmatched_keys
@@ -56,6 +56,21 @@ def training_findings(rows: Sequence[LayerRow]) -> Iterator[Finding]:
         "why (frozen or unused branch).",
         modules=tuple(dead),
     )
+
+
+def base_findings(without_base: Mapping[str, str]) -> Iterator[Finding]:
+    """Modules that were not measured against the base model, grouped by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for module, reason in without_base.items():
+        by_reason.setdefault(reason, []).append(module)
+    for reason, modules in by_reason.items():
+        yield Finding(
+            severity=Severity.WARNING,
+            code="no_base_norm",
+            message=f"{len(modules)} modules have no UDR ({_listed(modules)}): {reason}",
+            remedy="Name the base model that the adapter was trained on.",
+            modules=tuple(modules),
+        )
 
 
 def common_path(chosen: Sequence[str], everything: Iterable[str]) -> str:

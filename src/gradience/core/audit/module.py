@@ -87,6 +87,12 @@ def unreadable_row(pair: LoraPair, config: PeftLoraConfig, status: ModuleStatus)
     )
 
 
+def unreadable_module(pair: LoraPair, config: PeftLoraConfig, problem: Finding) -> ModuleAudit:
+    """The audit of a pair that :func:`pair_problem` objected to."""
+    row = unreadable_row(pair, config, ModuleStatus.UNREADABLE)
+    return ModuleAudit(row, NOTHING, (problem,))
+
+
 @attrs.frozen(kw_only=True)
 class ModuleOptions:
     """How a module is audited."""

@@ -161,6 +161,13 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """The modules whose unused rank costs the most parameters."""
     rank_policies: PolicyTable | msgspec.UnsetType = msgspec.UNSET
 
+    def summary(self) -> dict[str, object]:
+        """The report without its rows and per-module tables: what a run's record keeps."""
+        tables = {"layer_data", "rank_suggestions", "top_wasteful", "rank_policies"}
+        per_module = {"per_module_gain", "per_layer_gain", "global_gain", "findings"}
+        built: dict[str, object] = msgspec.to_builtins(self)
+        return {key: value for key, value in built.items() if key not in tables | per_module}
+
     @property
     def severities(self) -> tuple[Severity, ...]:
         """The severities of the findings."""

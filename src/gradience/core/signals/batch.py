@@ -137,9 +137,11 @@ def _column(values: list[float | None]) -> Column:
 def _largest(lr: float | tuple[float, ...] | None) -> float | None:
     if isinstance(lr, tuple):
         # Not max alone: whether it sees a NaN among the groups depends on their order.
-        return math.nan if any(math.isnan(rate) for rate in lr) else max(lr, default=None)
+        if any(math.isnan(rate) for rate in lr):
+            return math.nan
+        return max(lr) if lr else None
     return lr
 
 
-def _rows(column: Column, rows: slice) -> Column:
+def _rows(column: Column, rows: "slice[int, int, None]") -> Column:
     return Column(column.values[rows], column.logged[rows])

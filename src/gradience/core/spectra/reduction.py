@@ -7,6 +7,7 @@ tolerances (a nearly rank-deficient update), the factors are reduced by QR inste
 
 from collections.abc import Iterator
 from enum import Enum
+from typing import cast
 
 import attrs
 import numpy as np
@@ -94,9 +95,10 @@ def lora_spectrum(
 def count_nonfinite(factor: Factor, policy: ReductionPolicy | None = None) -> int:
     """Number of NaN and infinite entries of a factor."""
     policy = policy or ReductionPolicy()
+    wide = factor if factor.shape[0] <= factor.shape[1] else factor.T
     return sum(
         int(block.size - np.count_nonzero(np.isfinite(block)))
-        for block in _blocks(factor, policy.block_elements)
+        for block in _blocks(wide, policy.block_elements)
     )
 
 
@@ -109,12 +111,11 @@ def row_gram(rows: Factor, block_elements: int) -> Floats:
 
 
 def _blocks(rows: Factor, block_elements: int) -> Iterator[Floats]:
-    """Column blocks of a wide matrix (or row blocks of a tall one, transposed) in float64."""
-    tall = rows.shape[0] > rows.shape[1]
-    width = max(1, block_elements // max(1, min(rows.shape)))
-    for start in range(0, max(rows.shape), width):
-        part = rows[start : start + width].T if tall else rows[:, start : start + width]
-        yield np.asarray(part, dtype=np.float64)
+    """Blocks of columns in float64."""
+    height, length = rows.shape
+    width = max(1, block_elements // max(1, height))
+    for start in range(0, length, width):
+        yield np.asarray(rows[:, start : start + width], dtype=np.float64)
 
 
 def _gram_route(a: Factor, b: Factor, policy: ReductionPolicy) -> Floats | None:
@@ -167,10 +168,9 @@ def _qr_route(a: Factor, b: Factor) -> Floats:
     tall: Floats = np.asarray(b, dtype=np.float64)
     scale_a, scale_b = float(np.abs(wide).max()), float(np.abs(tall).max())
     product = _triangle(tall / scale_b) @ _triangle(wide.T / scale_a).T
-    values: Floats = np.linalg.svd(product, compute_uv=False)
-    return values * (scale_a * scale_b)
+    return np.linalg.svd(product, compute_uv=False).astype(np.float64) * (scale_a * scale_b)
 
 
 def _triangle(matrix: Floats) -> Floats:
-    """R of the QR decomposition."""
-    return np.linalg.qr(matrix, mode="r")
+    """R of the QR decomposition (NumPy's stubs know only the mode that returns Q as well)."""
+    return cast("Floats", np.linalg.qr(matrix, mode="r"))

@@ -52,8 +52,8 @@ def plain_value(value: object, policy: TextPolicy, path: str = "") -> object:
     """Makes a JSON value of ``value``: numbers stay numbers, long text is redacted.
 
     NumPy scalars and one-element arrays or tensors become Python numbers, enums their value,
-    sets a sorted list, structs a dict. Larger arrays and tensors are named by type and shape, never written out
-    (they may be weights or gradients); any other object is named by its type.
+    sets a sorted list, structs a dict. Larger arrays and tensors are named by type and shape,
+    never written out (they may be weights or gradients); any other object is named by its type.
 
     Args:
         value: Anything. Never mutated.

@@ -1,0 +1,239 @@
+"""From parsed configuration files to a ConfigSnapshot."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import attrs
+import cattrs
+import msgspec
+
+from gradience.core.adapter.peft_config import PeftLoraConfig, make_converter, peft_lora_config
+from gradience.core.config.foreign import READ_KINDS, ConfigKind, config_kind
+from gradience.core.config.snapshot import (
+    ConfigSnapshot,
+    LoraSnapshot,
+    OptimizerSnapshot,
+    TrainingSnapshot,
+)
+from gradience.core.errors import ConfigError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+TRAINING_EXTRAS = (
+    "max_grad_norm",
+    "warmup_ratio",
+    "warmup_steps",
+    "lr_scheduler_type",
+    "label_smoothing_factor",
+    "neftune_noise_alpha",
+    "gradient_checkpointing",
+    "group_by_length",
+    "logging_steps",
+    "logging_nan_inf_filter",
+    "eval_strategy",
+    "eval_steps",
+    "save_steps",
+    "tf32",
+    "full_determinism",
+)
+"""Training arguments kept beside the snapshot's own fields: settings that shape the run, none
+that names a person, a machine, a path or an account."""
+
+LORA_EXTRAS = (
+    "use_rslora",
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "modules_to_save",
+    "init_lora_weights",
+    "fan_in_fan_out",
+    "task_type",
+)
+"""Adapter settings kept beside the snapshot's own fields."""
+
+
+@attrs.frozen(kw_only=True)
+class TrainingArguments:
+    """What is needed of Hugging Face's TrainingArguments; None where the file does not say."""
+
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    adam_beta1: float | None = None
+    adam_beta2: float | None = None
+    adam_epsilon: float | None = None
+    optim: str | None = None
+    per_device_train_batch_size: int | None = None
+    gradient_accumulation_steps: int | None = None
+    max_steps: int | None = None
+    num_train_epochs: float | None = None
+    seed: int | None = None
+    bf16: bool | None = None
+    fp16: bool | None = None
+
+
+def read_config(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
+    """Reads a configuration of any kind that this version knows.
+
+    Args:
+        raw: The parsed file.
+        place: The file, for messages.
+
+    Returns:
+        The snapshot, with only what the file says.
+
+    Raises:
+        ConfigError: The file is of a kind that is not read, or a value does not fit.
+    """
+    kind = config_kind(raw)
+    if kind not in READ_KINDS:
+        raise ConfigError(
+            f"{place}: expected an adapter_config.json, training_args.json or Gradience YAML/JSON, "
+            f"found {kind.value}, which this version does not read. Give its values as flags "
+            "(--lr, --r, --alpha, --targets …)."
+        )
+    return _READERS[kind](raw, place)
+
+
+def peft_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
+    """The snapshot of an adapter_config.json."""
+    config = peft_lora_config(raw, place)
+    return ConfigSnapshot(
+        model_name=config.base_model_name_or_path,
+        lora=lora_snapshot(config),
+        extras={} if config.peft_type == "LORA" else {"peft_type": config.peft_type},
+    )
+
+
+def lora_snapshot(config: PeftLoraConfig) -> LoraSnapshot:
+    """The adapter's part of a snapshot."""
+    settings = attrs.asdict(config)
+    return LoraSnapshot(
+        r=config.r,
+        alpha=config.lora_alpha,
+        alpha_over_r=config.lora_alpha / config.r,
+        target_modules=config.target_modules,
+        dropout=config.lora_dropout,
+        bias=config.bias,
+        extras={
+            name: settings[name] for name in LORA_EXTRAS if settings[name] not in (None, {}, ())
+        },
+    )
+
+
+def training_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
+    """The snapshot of a training_args.json, or of TrainingArguments.to_dict()."""
+    names = {field.name for field in attrs.fields(TrainingArguments)}
+    known = {key: value for key, value in raw.items() if key in names and value is not None}
+    try:
+        args = _CONVERTER.structure(known, TrainingArguments)
+    except cattrs.ClassValidationError as error:
+        problems = "; ".join(cattrs.transform_error(error, path="training_args"))
+        raise ConfigError(f"{place}: {problems}. Correct the value.") from error
+    betas = (args.adam_beta1, args.adam_beta2)
+    return ConfigSnapshot(
+        optimizer=OptimizerSnapshot(
+            name=args.optim,
+            lr=args.learning_rate,
+            weight_decay=args.weight_decay,
+            betas=None if betas[0] is None or betas[1] is None else (betas[0], betas[1]),
+            eps=args.adam_epsilon,
+        ),
+        training=TrainingSnapshot(
+            seed=args.seed,
+            batch_size=args.per_device_train_batch_size,
+            gradient_accumulation=args.gradient_accumulation_steps,
+            max_steps=args.max_steps if args.max_steps and args.max_steps > 0 else None,
+            epochs=args.num_train_epochs,
+            dtype="bfloat16" if args.bf16 else "float16" if args.fp16 else None,
+            extras={name: raw[name] for name in TRAINING_EXTRAS if raw.get(name) is not None},
+        ),
+    )
+
+
+def gradience_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
+    """The snapshot of Gradience's own YAML or JSON: a ConfigSnapshot as it stands.
+
+    Numbers may be written as strings (YAML reads ``5e-5`` as one).
+    """
+    try:
+        return msgspec.convert(raw, ConfigSnapshot, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{place}: expected a Gradience config with the keys "
+            f"{', '.join(ConfigSnapshot.__struct_fields__)}, found: {error}. Correct the key or "
+            "put it under 'extras'."
+        ) from error
+
+
+def bench_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
+    """The snapshot of a bench YAML's probe run."""
+    model, task, train, lora = (_part(raw, key) for key in ("model", "task", "train", "lora"))
+    return gradience_snapshot(
+        {
+            "model_name": model.get("name"),
+            "dataset_name": task.get("dataset"),
+            "task_profile": task.get("profile", "unknown"),
+            "optimizer": {
+                "lr": train.get("lr", train.get("learning_rate")),
+                "weight_decay": train.get("weight_decay"),
+            },
+            "lora": {
+                "r": lora.get("probe_r"),
+                "alpha": lora.get("alpha"),
+                "dropout": lora.get("dropout"),
+                "target_modules": lora.get("target_modules"),
+            },
+            "training": {
+                "seed": train.get("seed", raw.get("seed")),
+                "batch_size": train.get("per_device_train_batch_size"),
+                "gradient_accumulation": train.get("gradient_accumulation_steps"),
+                "max_steps": train.get("max_steps"),
+                "dtype": model.get("torch_dtype"),
+            },
+        },
+        place,
+    )
+
+
+def overlay(base: ConfigSnapshot, over: ConfigSnapshot) -> ConfigSnapshot:
+    """``base`` with everything that ``over`` says put on top; extras are merged key by key."""
+    return _overlay(base, over)
+
+
+def with_ratio(config: ConfigSnapshot) -> ConfigSnapshot:
+    """The snapshot with ``alpha_over_r`` worked out from alpha and r, where both are known."""
+    lora = config.lora
+    if lora.alpha is None or not lora.r:
+        return config
+    return msgspec.structs.replace(
+        config, lora=msgspec.structs.replace(lora, alpha_over_r=lora.alpha / lora.r)
+    )
+
+
+def _part(raw: Mapping[str, object], key: str) -> Mapping[str, object]:
+    part = raw.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _overlay(base: T, over: T) -> T:
+    default = type(over)()
+    changes: dict[str, object] = {}
+    for field in over.__struct_fields__:
+        below, above = getattr(base, field), getattr(over, field)
+        if isinstance(above, msgspec.Struct):
+            changes[field] = _overlay(below, above)
+        elif field == "extras":
+            changes[field] = {**below, **above}
+        elif above != getattr(default, field):
+            changes[field] = above
+    return msgspec.structs.replace(base, **changes)
+
+
+_CONVERTER = make_converter()
+
+_READERS: Mapping[ConfigKind, Callable[[Mapping[str, object], str], ConfigSnapshot]] = {
+    ConfigKind.PEFT: peft_snapshot,
+    ConfigKind.TRAINING_ARGS: training_snapshot,
+    ConfigKind.GRADIENCE: gradience_snapshot,
+    ConfigKind.BENCH: bench_snapshot,
+}

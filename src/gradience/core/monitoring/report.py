@@ -1,0 +1,81 @@
+"""The report of ``gradience monitor``, and how it is made from signals."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.monitoring.alerts import MonitorAlert, MonitorPolicy, find_alerts
+from gradience.core.monitoring.gap import perplexity_gap
+from gradience.core.monitoring.recommend import recommend
+from gradience.core.monitoring.signals import SignalSnapshot, signal_snapshot
+from gradience.core.severity import Severity
+from gradience.core.signals.learning_rate import LearningRateSignal
+from gradience.core.signals.loss import LossSignal
+from gradience.core.signals.nonfinite_values import NonfiniteSignal
+from gradience.core.signals.pipeline import RunSignals
+from gradience.core.signals.records import GuardSignal
+from gradience.core.signals.run_status import RunSignal
+from gradience.core.telemetry.events import Recommendation
+from gradience.core.telemetry.issues import TelemetryIssue
+
+
+class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a run (the last one of its file)."""
+
+    file: str
+    config: ConfigSnapshot
+    signals: SignalSnapshot
+    alerts: tuple[MonitorAlert, ...]
+    recommendations: tuple[Recommendation, ...]
+    telemetry_issues: tuple[TelemetryIssue, ...]
+    run: RunSignal
+    n_runs: int
+    loss: LossSignal
+    learning_rate: LearningRateSignal
+    nonfinite: NonfiniteSignal
+    guard: GuardSignal
+    lora_audit: Mapping[str, object] | None = None
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        """The severities of the alerts and the recommendations."""
+        alerts = tuple(alert.severity for alert in self.alerts)
+        return alerts + tuple(item.severity for item in self.recommendations)
+
+
+def monitor_report(
+    file: str,
+    signals: RunSignals,
+    issues: tuple[TelemetryIssue, ...],
+    policy: MonitorPolicy | None = None,
+) -> MonitorReport:
+    """Judges the signals of a run.
+
+    Args:
+        file: The telemetry file, for the report.
+        signals: What the analyzers found.
+        issues: What was odd about the file.
+        policy: The thresholds.
+
+    Returns:
+        The report.
+    """
+    policy = policy or MonitorPolicy()
+    gap = perplexity_gap(signals.evals, signals.loss, policy.gap)
+    alerts = find_alerts(signals, gap, policy)
+    return MonitorReport(
+        file=file,
+        config=signals.run.config or ConfigSnapshot(),
+        signals=signal_snapshot(signals, policy.gap),
+        alerts=alerts,
+        recommendations=recommend(signals, gap, policy),
+        telemetry_issues=issues,
+        run=msgspec.structs.replace(signals.run, config=None),
+        n_runs=signals.n_runs,
+        loss=signals.loss,
+        learning_rate=signals.learning_rate,
+        nonfinite=signals.nonfinite,
+        guard=signals.records.guard,
+        lora_audit=signals.records.lora_audit,
+    )

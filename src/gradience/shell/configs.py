@@ -1,0 +1,64 @@
+"""Configuration files on disk."""
+
+from pathlib import Path
+
+from gradience.core.config.readers import read_config
+from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.errors import ConfigError
+from gradience.shell.files import read_mapping
+
+ADAPTER_CONFIG = "adapter_config.json"
+TRAINING_ARGS = "training_args.json"
+TRAINING_ARGS_PICKLE = "training_args.bin"
+
+
+def load_config(path: Path) -> ConfigSnapshot:
+    """Reads one configuration file of any kind that is known.
+
+    Raises:
+        ConfigError: It cannot be read, or is of a kind that is refused.
+    """
+    if path.suffix in {".bin", ".pt", ".pkl"}:
+        raise ConfigError(
+            f"{path}: expected JSON or YAML, found a pickle, which can run code when it is "
+            "loaded and is not read. Write the arguments as JSON: "
+            f"json.dump(args.to_dict(), open('{TRAINING_ARGS}', 'w'))."
+        )
+    if path.is_dir():
+        raise ConfigError(
+            f"{path}: expected a file, found a folder. Name the file, or use --peft-dir or "
+            "--training-dir."
+        )
+    return read_config(read_mapping(path), str(path))
+
+
+def find_peft_config(folder: Path) -> Path:
+    """The adapter_config.json of an adapter's folder.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    return _find(folder, ADAPTER_CONFIG, "Name the folder that save_pretrained wrote.")
+
+
+def find_training_args(folder: Path) -> Path:
+    """The training_args.json of a run's folder.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    remedy = "Write it with json.dump(args.to_dict(), …), or use --training FILE."
+    if (folder / TRAINING_ARGS_PICKLE).exists():
+        remedy = f"{TRAINING_ARGS_PICKLE} is a pickle and is not read. {remedy}"
+    return _find(folder, TRAINING_ARGS, remedy)
+
+
+def _find(folder: Path, name: str, remedy: str) -> Path:
+    path = folder / name
+    if path.is_file():
+        return path
+    found = "no such folder"
+    if folder.is_dir():
+        names = sorted(entry.name for entry in folder.iterdir())[:8]
+        found = "a folder with " + (", ".join(names) or "nothing in it")
+    raise ConfigError(f"{folder}: expected a folder with {name}, found {found}. {remedy}")

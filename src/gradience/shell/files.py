@@ -1,0 +1,73 @@
+"""Reading text files and replacing them whole, with errors that say what to do."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from gradience.core.errors import ConfigError, GradienceError
+from gradience.core.telemetry.codec import parse_json
+
+YAML_SUFFIXES = (".yaml", ".yml")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name and renames it, so that it is never half there.
+
+    Raises:
+        GradienceError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise GradienceError(f"{path}: cannot write: {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise GradienceError(f"{path}: cannot write: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_mapping(path: Path) -> Mapping[str, object]:
+    """Parses a JSON or YAML file whose top level is a mapping.
+
+    Args:
+        path: The file; ``.yaml`` and ``.yml`` are YAML, anything else JSON.
+
+    Returns:
+        The mapping.
+
+    Raises:
+        ConfigError: The file cannot be read or parsed, or holds something else.
+    """
+    data = read_bytes(path)
+    try:
+        value = yaml.safe_load(data) if path.suffix in YAML_SUFFIXES else parse_json(data)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        kind = "YAML" if path.suffix in YAML_SUFFIXES else "JSON"
+        raise ConfigError(f"{path}: expected {kind}, found what does not parse: {error}") from error
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{path}: expected a mapping of settings, found {type(value).__name__}. Name a "
+            "configuration file."
+        )
+    return {str(key): item for key, item in value.items()}
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole content of a small file.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read: {error.strerror}") from error
