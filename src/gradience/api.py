@@ -1,12 +1,13 @@
 """The stable Python entry points: each returns the frozen report that the command prints."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
-from gradience.core.audit.assemble import AuditPolicy
+from gradience.core.adapter.peft_config import peft_lora_config, require_lora
+from gradience.core.audit.assemble import AuditPolicy, AuditSource
 from gradience.core.audit.module import ModuleOptions
 from gradience.core.audit.report import AuditReport
 from gradience.core.checking.check import CheckReport, check_config
@@ -17,14 +18,26 @@ from gradience.core.monitoring.alerts import MonitorPolicy
 from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.ranks.policies import RankPolicySpec, parse_rank_policy
 from gradience.core.signals.pipeline import run_signals
-from gradience.shell.audit import AuditRequest, run_audit
+from gradience.core.spectra.reduction import Factor
+from gradience.shell.adapters.weights import ArrayWeights
+from gradience.shell.audit import AuditRequest, audit_weights, run_audit
 from gradience.shell.configs import find_peft_config, find_training_args, load_config
 from gradience.shell.telemetry.reader import TelemetryReader
 from gradience.shell.telemetry.writer import TelemetryWriter
 
 StrPath = str | os.PathLike[str]
 
-__all__ = ["append_audit", "audit", "check", "monitor"]
+MEMORY = "<memory>"
+"""Stands for a path where the adapter has none."""
+
+__all__ = [
+    "append_audit",
+    "audit",
+    "audit_lora_peft_dir",
+    "audit_lora_state_dict",
+    "check",
+    "monitor",
+]
 
 
 def check(
@@ -157,6 +170,39 @@ def audit(
             on_module=on_module,
         )
     )
+
+
+def audit_lora_peft_dir(peft_dir: StrPath, *, base_model: str | None = None) -> AuditReport:
+    """:func:`audit` with every layer row in the report."""
+    return audit(peft_dir, base_model=base_model, policy=AuditPolicy(layers=True))
+
+
+def audit_lora_state_dict(
+    state_dict: Mapping[str, Factor],
+    adapter_config: Mapping[str, object],
+    *,
+    base_model: str | None = None,
+    policy: AuditPolicy | None = None,
+) -> AuditReport:
+    """Audits an adapter that is in memory.
+
+    Args:
+        state_dict: PEFT's state dict as NumPy arrays (``tensor.float().cpu().numpy()``); not
+            mutated.
+        adapter_config: The content of its adapter_config.json, such as ``config.to_dict()``.
+        base_model: Folder of the base model, for UDR and SDI.
+        policy: Thresholds, and the sections of the report; every layer row by default.
+
+    Returns:
+        The report; its paths are ``<memory>``.
+
+    Raises:
+        GradienceError: The config does not fit or there is no LoRA pair.
+    """
+    config = require_lora(peft_lora_config(adapter_config, MEMORY), MEMORY)
+    source = AuditSource(peft_dir=MEMORY, adapter_config_path=MEMORY, adapter_weights_path=MEMORY)
+    request = AuditRequest(base_model=base_model, policy=policy or AuditPolicy(layers=True))
+    return audit_weights(source, config, ArrayWeights(state_dict), request)
 
 
 def append_audit(report: AuditReport, run: StrPath) -> None:

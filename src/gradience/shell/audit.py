@@ -33,7 +33,7 @@ from gradience.shell.base_model import BaseModel
 class AuditRequest:
     """What to audit, and against what."""
 
-    peft_dir: Path
+    peft_dir: Path = Path()
     adapter_config: Path | None = None
     weights: Path | None = None
     base_model: str | None = None
@@ -66,10 +66,23 @@ def run_audit(request: AuditRequest) -> AuditReport:
     config_path = find_config(request.peft_dir, request.adapter_config)
     config = load_adapter_config(config_path)
     weights_path = find_weights(request.peft_dir, request.weights)
-    base = BaseModel(request.base_model, request.base_norms_cache) if request.base_model else None
+    source = AuditSource(
+        peft_dir=str(request.peft_dir),
+        adapter_config_path=str(config_path),
+        adapter_weights_path=str(weights_path),
+        base_model=request.base_model,
+    )
     with open_weights(weights_path) as weights:
-        adapter = _OpenAdapter(config, weights, _sorted(weights, weights_path))
-        modules, without_base = _audit_modules(request, adapter, base)
+        return audit_weights(source, config, weights, request)
+
+
+def audit_weights(
+    source: AuditSource, config: PeftLoraConfig, weights: AdapterWeights, request: AuditRequest
+) -> AuditReport:
+    """Audits an adapter whose weights are open; errors as :func:`run_audit`."""
+    base = BaseModel(request.base_model, request.base_norms_cache) if request.base_model else None
+    adapter = _OpenAdapter(config, weights, _sorted(weights, source.adapter_weights_path))
+    modules, without_base = _audit_modules(request, adapter, base)
     if base is not None:
         base.save_cache()
     findings = (
@@ -77,16 +90,10 @@ def run_audit(request: AuditRequest) -> AuditReport:
         *training_findings([module.row for module in modules]),
         *base_findings(without_base),
     )
-    source = AuditSource(
-        peft_dir=str(request.peft_dir),
-        adapter_config_path=str(config_path),
-        adapter_weights_path=str(weights_path),
-        base_model=request.base_model,
-    )
     return assemble(source, modules, adapter.sorting, findings, request.policy)
 
 
-def _sorted(weights: AdapterWeights, path: Path) -> TensorSorting:
+def _sorted(weights: AdapterWeights, path: str) -> TensorSorting:
     sorting = sort_tensors(weights.tensors)
     if sorting.pairs or sorting.incomplete:
         return sorting

@@ -7,32 +7,32 @@ from functools import partial
 import attrs
 import cattrs
 
-from gradience.core.errors import ConfigError
+from gradience.core.errors import ConfigError, UnsupportedAdapterError
 
 LORA = "LORA"
 """The ``peft_type`` whose update is one product B·A per module."""
 
 NO_LOW_RANK_UPDATE: Mapping[str, str] = {
-    "ADAPTION_PROMPT": "learned prompts inside the layers",
+    "ADAPTION_PROMPT": "prompts inside the layers",
     "BOFT": "an orthogonal factor multiplied onto the weight",
     "BONE": "a block-wise additive update of full rank",
     "C3A": "a block-circular convolution",
     "FOURIERFT": "a sparse spectrum in the Fourier basis",
     "HRA": "a product of Householder reflections",
     "IA3": "one scaling vector per module",
-    "LN_TUNING": "trained LayerNorm parameters",
+    "LN_TUNING": "LayerNorm parameters",
     "LOHA": "a Hadamard product of two low-rank products",
     "LOKR": "a Kronecker product",
     "MISS": "a shard-wise additive update of full rank",
-    "MULTITASK_PROMPT_TUNING": "learned prompt embeddings",
+    "MULTITASK_PROMPT_TUNING": "prompt embeddings",
     "OFT": "an orthogonal factor multiplied onto the weight",
     "POLY": "a routed mixture of skills",
-    "PREFIX_TUNING": "learned key and value prefixes",
-    "PROMPT_TUNING": "learned prompt embeddings",
-    "P_TUNING": "a learned prompt encoder",
+    "PREFIX_TUNING": "key and value prefixes",
+    "PROMPT_TUNING": "prompt embeddings",
+    "P_TUNING": "a prompt encoder",
     "RANDLORA": "sums of fixed random bases of full rank",
     "SHIRA": "a sparse update",
-    "TRAINABLE_TOKENS": "trained rows of the embedding",
+    "TRAINABLE_TOKENS": "rows of the embedding",
     "VBLORA": "a mixture of vectors from a shared bank",
     "VERA": "fixed random factors with trained scaling vectors",
 }
@@ -118,6 +118,41 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
         raise ConfigError(
             f"{place}: expected ranks of at least 1 in 'r' and 'rank_pattern', found "
             f"r={config.r} and {dict(config.rank_pattern)}."
+        )
+    return config
+
+
+def require_lora(config: PeftLoraConfig, place: str) -> PeftLoraConfig:
+    """The configuration itself, where its update is a low-rank product that can be audited.
+
+    Args:
+        config: The configuration.
+        place: The file, for messages.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UnsupportedAdapterError: The adapter has no low-rank update of its own, its factors hold
+            part of the base weight, or its layout is not read yet; the message names which.
+    """
+    kind = config.peft_type
+    if kind in NO_LOW_RANK_UPDATE:
+        raise UnsupportedAdapterError(
+            f"{place}: expected a LoRA adapter, found peft_type {kind}, which learns "
+            f"{NO_LOW_RANK_UPDATE[kind]}: it has no low-rank spectrum to audit."
+        )
+    if kind != LORA:
+        what = NOT_YET.get(kind, "an update that this version does not know")
+        raise UnsupportedAdapterError(
+            f"{place}: expected a LoRA adapter, found peft_type {kind} ({what}), which this "
+            "version does not read yet."
+        )
+    if config.initialisation_in_factors:
+        raise UnsupportedAdapterError(
+            f"{place}: init_lora_weights={config.initialisation_in_factors!r} moves part of the "
+            "base weight into the factors, so B·A is not the update. Save the adapter with "
+            "path_initial_model_for_weight_conversion, which converts it to plain LoRA."
         )
     return config
 

@@ -161,6 +161,28 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """The modules whose unused rank costs the most parameters."""
     rank_policies: PolicyTable | msgspec.UnsetType = msgspec.UNSET
 
+    def to_summary_dict(
+        self, *, include_layers: bool = False, topk_layers: int | None = None
+    ) -> dict[str, object]:
+        """The report as plain JSON data.
+
+        Args:
+            include_layers: Keeps the layer rows, where the report has them.
+            topk_layers: Keeps only the rows with the largest updates.
+
+        Returns:
+            What ``--json`` prints.
+        """
+        report = self
+        if not include_layers:
+            report = msgspec.structs.replace(self, layer_data=msgspec.UNSET)
+        elif topk_layers is not None and isinstance(self.layer_data, LayerData):
+            rows = sorted(self.layer_data.layer_rows, key=lambda row: -(row.delta_fro_norm or 0.0))
+            kept = LayerData(layer_rows=tuple(rows[:topk_layers]))
+            report = msgspec.structs.replace(self, layer_data=kept)
+        built: dict[str, object] = msgspec.to_builtins(report)
+        return built
+
     def summary(self) -> dict[str, object]:
         """The report without its rows and per-module tables: what a run's record keeps."""
         tables = {"layer_data", "rank_suggestions", "top_wasteful", "rank_policies"}

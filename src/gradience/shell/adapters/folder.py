@@ -3,13 +3,7 @@
 from pathlib import Path
 
 from gradience.core.adapter.layouts import layout_name
-from gradience.core.adapter.peft_config import (
-    LORA,
-    NO_LOW_RANK_UPDATE,
-    NOT_YET,
-    PeftLoraConfig,
-    peft_lora_config,
-)
+from gradience.core.adapter.peft_config import PeftLoraConfig, peft_lora_config, require_lora
 from gradience.core.config.foreign import ConfigKind, config_kind
 from gradience.core.errors import AdapterError, UnsupportedAdapterError
 from gradience.shell.adapters.weights import open_weights
@@ -88,26 +82,7 @@ def load_adapter_config(path: Path) -> PeftLoraConfig:
             f"{path}: expected a PEFT adapter, found an mlx-lm adapter, a layout that this version "
             "does not read yet."
         )
-    config = peft_lora_config(raw, str(path))
-    kind = config.peft_type
-    if kind in NO_LOW_RANK_UPDATE:
-        raise UnsupportedAdapterError(
-            f"{path}: expected a LoRA adapter, found peft_type {kind}, which learns "
-            f"{NO_LOW_RANK_UPDATE[kind]}: it has no low-rank spectrum to audit."
-        )
-    if kind != LORA:
-        what = NOT_YET.get(kind, "an update that this version does not know")
-        raise UnsupportedAdapterError(
-            f"{path}: expected a LoRA adapter, found peft_type {kind} ({what}), which this version "
-            "does not read yet."
-        )
-    if config.initialisation_in_factors:
-        raise UnsupportedAdapterError(
-            f"{path}: init_lora_weights={config.initialisation_in_factors!r} moves part of the "
-            "base weight into the factors, so B·A is not the update. Save the adapter with "
-            "path_initial_model_for_weight_conversion, which converts it to plain LoRA."
-        )
-    return config
+    return require_lora(peft_lora_config(raw, str(path)), str(path))
 
 
 def _refuse_other_layout(folder: Path) -> None:

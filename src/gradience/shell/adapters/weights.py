@@ -1,6 +1,6 @@
 """An adapter's tensors, read one at a time; nothing here unpickles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, cast
@@ -101,6 +101,42 @@ def _info(file: SafetensorsFile) -> Iterator[TensorInfo]:
     for name in file.offset_keys():
         view = file.get_slice(name)
         yield TensorInfo(name, tuple(view.get_shape()), str(view.get_dtype()))
+
+
+class ArrayWeights:
+    """Tensors that are in memory already: NumPy arrays, or anything ``np.asarray`` takes."""
+
+    def __init__(self, arrays: Mapping[str, Factor]) -> None:
+        self._arrays = arrays
+        self.tensors: tuple[TensorInfo, ...] = tuple(
+            TensorInfo(name, array.shape, _NUMPY_DTYPES.get(array.dtype.name, array.dtype.name))
+            for name, array in arrays.items()
+        )
+
+    def load(self, name: str) -> Factor:
+        """One tensor as it is."""
+        return self._arrays[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+_NUMPY_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+}
 
 
 class TorchWeights:

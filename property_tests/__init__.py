@@ -1,0 +1,1 @@
+"""Laws that must hold for every input, checked with Hypothesis."""

@@ -1,0 +1,122 @@
+"""Rank suggestions from an audit's JSON summary, this version's or the original's."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from gradience.core.adapter.module_names import module_type
+from gradience.core.adapter.tensors import base_module_name
+from gradience.core.errors import ConfigError
+from gradience.core.ranks.suggest import (
+    GlobalSuggestion,
+    ModuleRank,
+    RankSuggestions,
+    SuggestionPolicy,
+    snap_up,
+    suggest_per_layer,
+)
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """What is needed of a layer row."""
+
+    name: str
+    r: int
+    energy_rank_90: float | None = None
+    stable_rank: float | None = None
+    utilization: float | None = None
+    params: int = 0
+
+
+def suggest_per_layer_ranks(
+    summary: Mapping[str, object], policy: SuggestionPolicy | None = None
+) -> RankSuggestions:
+    """Per-module ranks from an audit summary with ``layer_data`` (``audit --layers --json``).
+
+    Args:
+        summary: The summary.
+        policy: Allowed ranks.
+
+    Returns:
+        The suggestions; their pattern keys are names that PEFT matches, whatever prefix the
+        summary's rows carry.
+
+    Raises:
+        ConfigError: The summary holds no layer rows.
+    """
+    return suggest_per_layer([_module_rank(row) for row in _rows(summary)], policy)
+
+
+def suggest_global_ranks_from_audit(
+    summary: Mapping[str, object], policy: SuggestionPolicy | None = None
+) -> GlobalSuggestion:
+    """Uniform ranks from an audit summary's energy ranks.
+
+    Args:
+        summary: An audit summary; its layer rows, where it has them, give the present rank.
+        policy: Allowed ranks.
+
+    Returns:
+        The suggestion; ranks are None where the summary has no energy ranks.
+
+    Raises:
+        ConfigError: The summary gives no present rank, so that nothing bounds a suggestion.
+    """
+    policy = policy or SuggestionPolicy()
+    current = _current_rank(summary)
+    median, p90 = (_number(summary.get(f"energy_rank_90_{q}")) for q in ("p50", "p90"))
+    suggested = [None if k is None else snap_up(k, current, policy) for k in (median, p90)]
+    params = summary.get("total_lora_params")
+    return GlobalSuggestion(
+        current_r=current,
+        suggested_r_median=suggested[0],
+        suggested_r_p90=suggested[1],
+        suggested_r_max=None,
+        total_lora_params=params if isinstance(params, int) else 0,
+        reduction_ratio_median=None if suggested[0] is None else 1 - suggested[0] / current,
+        reduction_ratio_p90=None if suggested[1] is None else 1 - suggested[1] / current,
+        evidence={
+            "energy_rank_90_p50": median,
+            "energy_rank_90_p90": p90,
+            "allowed_ranks": list(policy.allowed_ranks),
+        },
+    )
+
+
+def _rows(summary: Mapping[str, object]) -> Sequence[_Row]:
+    data = summary.get("layer_data")
+    rows = data.get("layer_rows") if isinstance(data, Mapping) else summary.get("layers")
+    if not rows:
+        raise ConfigError(
+            "audit summary: expected layer_data with layer_rows, found none. Audit with --layers."
+        )
+    try:
+        return msgspec.convert(rows, list[_Row])
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"audit summary: layer rows do not read: {error}") from error
+
+
+def _module_rank(row: _Row) -> ModuleRank:
+    name = base_module_name(row.name)
+    return ModuleRank(
+        name=name,
+        module_type=module_type(name).value,
+        r=row.r,
+        energy_rank_90=row.energy_rank_90,
+        stable_rank=row.stable_rank,
+        utilization=row.utilization,
+        params=row.params,
+    )
+
+
+def _current_rank(summary: Mapping[str, object]) -> int:
+    found = summary.get("global_suggestions")
+    current = found.get("current_r") if isinstance(found, Mapping) else None
+    current = current or summary.get("current_r")
+    if isinstance(current, int) and current > 0:
+        return current
+    return max(row.r for row in _rows(summary))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

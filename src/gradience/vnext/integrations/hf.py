@@ -1,0 +1,6 @@
+"""The Hugging Face Trainer callback under its contract path."""
+
+from gradience.shell.trainer.callback import GradienceCallback
+from gradience.shell.trainer.settings import GradienceCallbackConfig
+
+__all__ = ["GradienceCallback", "GradienceCallbackConfig"]
