@@ -7,6 +7,7 @@ root (list items by index); a dot or a backslash inside a key is preceded by a b
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 NONFINITE_KEY = "nonfinite"
 """Name of the table in a record."""
@@ -42,6 +43,13 @@ def restore_nonfinite(value: object, table: Mapping[str, object]) -> object:
     """
     known = {path: _TOKENS[t] for path, t in table.items() if isinstance(t, str) and t in _TOKENS}
     return _restore(value, None, known)
+
+
+def is_nonfinite_table(value: object) -> TypeGuard[Mapping[str, object]]:
+    """Whether ``value`` is a table as :func:`split_nonfinite` makes it, and no data of that name."""
+    return isinstance(value, Mapping) and all(
+        isinstance(token, str) and token in _TOKENS for token in value.values()
+    )
 
 
 def _child(path: str | None, key: object) -> str:

@@ -1,5 +1,6 @@
 """PEFT's adapter_config.json as a typed value."""
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -176,7 +177,10 @@ def _whole_number(value: object, _: type) -> int:
 def _real_number(value: object, _: type) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"expected a number, found {value!r}")
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, found {value!r}")
+    return number
 
 
 def _text(value: object, _: type) -> str:

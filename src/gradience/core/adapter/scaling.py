@@ -20,6 +20,9 @@ class ModuleScaling(NamedTuple):
 def matching_key(keys: Iterable[str], module: str) -> str | None:
     r"""The first pattern key that PEFT matches: ``re.match(r"(.*\.)?(KEY)$", module)``.
 
+    Where none matches, a key that is the module's name letter for letter counts as well (a name
+    with special characters does not match itself).
+
     Args:
         keys: Keys of a rank_pattern or alpha_pattern, in their order.
         module: The module's name in the base model.
@@ -33,7 +36,8 @@ def matching_key(keys: Iterable[str], module: str) -> str | None:
     References:
         PEFT 0.21, ``peft.utils.other.get_pattern_key``.
     """
-    for key in keys:
+    names = tuple(keys)
+    for key in names:
         try:
             if re.match(rf"(.*\.)?({key})$", module):
                 return key
@@ -42,7 +46,7 @@ def matching_key(keys: Iterable[str], module: str) -> str | None:
                 f"pattern key {key!r}: expected a regular expression, found {error}. PEFT matches "
                 "these keys as regular expressions: escape special characters."
             ) from error
-    return None
+    return module if module in names else None
 
 
 def lora_scaling(alpha: float, r: int, *, use_rslora: bool) -> float:

@@ -186,6 +186,6 @@ def _unmatched_patterns(config: PeftLoraConfig, modules: Sequence[str]) -> Itera
                 severity=Severity.WARNING,
                 code="pattern_unmatched",
                 message=f"{field} keys that no audited module matches: {_listed(missing)}",
-                remedy="PEFT ignores them silently and uses the defaults.",
+                remedy="PEFT ignores them and uses the defaults.",
                 modules=missing,
             )

@@ -35,6 +35,7 @@ _MARKS: tuple[tuple[frozenset[str], ConfigKind], ...] = tuple(
         ("log_history", ConfigKind.TRAINER_STATE),
         ("lora_parameters", ConfigKind.MLX),
         ("finetuning_type", ConfigKind.LLAMA_FACTORY),
+        ("model_class train_dataset", ConfigKind.LLAMA_FACTORY),
         ("tuner_type", ConfigKind.MS_SWIFT),
         ("base_model micro_batch_size", ConfigKind.AXOLOTL),
         ("base_model adapter", ConfigKind.AXOLOTL),

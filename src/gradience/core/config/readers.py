@@ -7,12 +7,18 @@ import attrs
 import cattrs
 import msgspec
 
-from gradience.core.adapter.peft_config import PeftLoraConfig, make_converter, peft_lora_config
+from gradience.core.adapter.peft_config import (
+    LORA,
+    PeftLoraConfig,
+    make_converter,
+    peft_lora_config,
+)
 from gradience.core.config.foreign import READ_KINDS, ConfigKind, config_kind
 from gradience.core.config.snapshot import (
     ConfigSnapshot,
     LoraSnapshot,
     OptimizerSnapshot,
+    TaskProfile,
     TrainingSnapshot,
 )
 from gradience.core.errors import ConfigError
@@ -97,11 +103,11 @@ def read_config(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
 def peft_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
     """The snapshot of an adapter_config.json."""
     config = peft_lora_config(raw, place)
-    return ConfigSnapshot(
-        model_name=config.base_model_name_or_path,
-        lora=lora_snapshot(config),
-        extras={} if config.peft_type == "LORA" else {"peft_type": config.peft_type},
-    )
+    if config.peft_type != LORA:
+        return ConfigSnapshot(
+            model_name=config.base_model_name_or_path, extras={"peft_type": config.peft_type}
+        )
+    return ConfigSnapshot(model_name=config.base_model_name_or_path, lora=lora_snapshot(config))
 
 
 def lora_snapshot(config: PeftLoraConfig) -> LoraSnapshot:
@@ -166,13 +172,19 @@ def gradience_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
 
 
 def bench_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
-    """The snapshot of a bench YAML's probe run."""
+    """The snapshot of a bench YAML's probe run.
+
+    A bench names its own task profiles (``seqcls_glue`` …); one that is no
+    :class:`~gradience.core.config.snapshot.TaskProfile` goes to the extras as ``bench_profile``.
+    """
     model, task, train, lora = (_part(raw, key) for key in ("model", "task", "train", "lora"))
+    profile = task.get("profile", TaskProfile.UNKNOWN.value)
+    general = profile in [member.value for member in TaskProfile]
     return gradience_snapshot(
         {
             "model_name": model.get("name"),
             "dataset_name": task.get("dataset"),
-            "task_profile": task.get("profile", "unknown"),
+            "task_profile": profile if general else TaskProfile.UNKNOWN.value,
             "optimizer": {
                 "lr": train.get("lr", train.get("learning_rate")),
                 "weight_decay": train.get("weight_decay"),
@@ -190,6 +202,7 @@ def bench_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
                 "max_steps": train.get("max_steps"),
                 "dtype": model.get("torch_dtype"),
             },
+            "extras": {} if general else {"bench_profile": profile},
         },
         place,
     )

@@ -14,7 +14,6 @@ import numpy as np
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.signals.analyzer import Analyzer
 from gradience.core.signals.batch import Batch
-from gradience.core.signals.loss import known_step
 from gradience.core.telemetry.events import RunEnd, RunStart, RunStatus, UnknownEvent, event_name
 
 
@@ -59,7 +58,7 @@ def run_status() -> Analyzer[RunState, RunSignal]:
 
 
 def _update(state: RunState, batch: Batch) -> RunState:
-    signal = _add_train_steps(state.signal, batch)
+    signal = _with_steps(state.signal, batch)
     counts = dict(signal.events)
     if batch.train_steps:
         counts["train_step"] = counts.get("train_step", 0) + len(batch.train_steps)
@@ -84,16 +83,19 @@ def _known(ts: float | None) -> tuple[float, ...]:
     return () if ts is None else (ts,)
 
 
-def _add_train_steps(signal: RunSignal, batch: Batch) -> RunSignal:
-    steps = batch.step[batch.step >= 0]
-    if not steps.size:
-        return signal
-    first, last = known_step(int(steps[0])), int(steps.max())
+def _with_steps(signal: RunSignal, batch: Batch) -> RunSignal:
+    """The run's id and extent, from every record that names a step."""
+    steps = batch.step[batch.step >= 0].tolist()
+    steps += [event.step for _, event in batch.others if event.step is not None]
+    ids = [event.run_id for event in batch.train_steps[:1]]
+    if not steps:
+        return msgspec.structs.replace(signal, run_id=signal.run_id or next(iter(ids), None))
+    first, last = signal.first_step, signal.last_step
     return msgspec.structs.replace(
         signal,
-        run_id=signal.run_id or batch.train_steps[0].run_id,
-        first_step=first if signal.first_step is None else signal.first_step,
-        last_step=last if signal.last_step is None else max(last, signal.last_step),
+        run_id=signal.run_id or next(iter(ids), None),
+        first_step=min(steps) if first is None else min(first, *steps),
+        last_step=max(steps) if last is None else max(last, *steps),
     )
 
 

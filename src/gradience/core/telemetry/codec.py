@@ -7,13 +7,18 @@ keys, bare ``NaN`` tokens, a ``nonfinite`` table, old field names) is read key b
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 import msgspec
 
 from gradience.core.config.snapshot import fold_unknown_keys
-from gradience.core.nonfinite import NONFINITE_KEY, restore_nonfinite, split_nonfinite
+from gradience.core.nonfinite import (
+    NONFINITE_KEY,
+    is_nonfinite_table,
+    restore_nonfinite,
+    split_nonfinite,
+)
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import (
     EVENT_TYPES,
@@ -91,10 +96,13 @@ def decode_line(line: bytes) -> Decoded:
     try:
         event = _DECODER.decode(line)
     except (msgspec.MsgspecError, RecursionError):
+        event = None
+    if event is not None and event.schema == TELEMETRY_SCHEMA_VERSION:
+        return Decoded(event)
+    try:
         return _decode_slowly(line)
-    if event.schema != TELEMETRY_SCHEMA_VERSION:
-        return _decode_slowly(line)
-    return Decoded(event)
+    except RecursionError:
+        return _nothing("not_json", "expected one JSON object, found one nested too deeply")
 
 
 def parse_json(text: bytes) -> object:
@@ -108,9 +116,19 @@ def parse_json(text: bytes) -> object:
     except (msgspec.MsgspecError, RecursionError):
         pass
     try:
-        value: object = json.loads(text)
+        return _encodable(json.loads(text))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _encodable(value: object) -> object:
+    """The value with ``?`` for half a surrogate pair, which JSON can escape and UTF-8 not hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
     return value
 
 
@@ -127,8 +145,16 @@ def _flat_record(event: KnownEvent) -> dict[str, object]:
     record.update(built)
     reserved = {*event.__struct_encode_fields__, *ENVELOPE_KEYS, NONFINITE_KEY}
     for key, value in event.extras.items():
-        record[COLLISION_PREFIX + key if key in reserved else key] = value
+        record[_free_key(key, reserved, event.extras)] = value
     return record
+
+
+def _free_key(key: str, reserved: Set[str], extras: Mapping[str, object]) -> str:
+    """``key``, with as many prefixes as it takes to collide neither with the record nor extras."""
+    free = key
+    while free in reserved or (free != key and free in extras):
+        free = COLLISION_PREFIX + free
+    return free
 
 
 def _decode_slowly(line: bytes) -> Decoded:
@@ -152,15 +178,16 @@ def _nothing(code: str, message: str) -> Decoded:
 
 
 def _decode_record(raw: dict[str, object]) -> Decoded:
-    record = _with_numbers_restored(raw)
-    name = record.get("event")
+    restored = _with_numbers_restored(raw)
+    name = restored.get("event")
     if not isinstance(name, str):
-        return _kept_whole(record, "invalid_event", "expected a string under 'event', found none")
+        return _kept_whole(restored, "invalid_event", "expected a string under 'event', found none")
     struct = EVENT_TYPES.get(name)
     if struct is None:
-        return _kept_whole(record, "unknown_event", f"event {name!r} is not known to this version")
-    record, renamed = _modernise(record)
-    known = set(struct.__struct_encode_fields__) | {"event"}
+        problem = f"event {name!r} is not known to this version"
+        return _kept_whole(restored, "unknown_event", problem)
+    record, renamed = _modernise(restored)
+    known = {*struct.__struct_encode_fields__, "event"} - {EXTRAS_WIRE_KEY}
     extras = {key: item for key, item in record.items() if key not in known}
     shaped: dict[str, object] = {key: record[key] for key in record if key in known}
     shaped[EXTRAS_WIRE_KEY] = extras
@@ -168,7 +195,7 @@ def _decode_record(raw: dict[str, object]) -> Decoded:
     try:
         event = msgspec.convert(shaped, struct)
     except msgspec.ValidationError as error:
-        return _convert_leniently(raw, shaped, struct, str(error), moved)
+        return _convert_leniently(restored, shaped, struct, str(error), moved)
     return Decoded(event, _unknown_keys(name, moved))
 
 
@@ -189,8 +216,9 @@ def _convert_leniently(
 
 
 def _with_numbers_restored(raw: dict[str, object]) -> dict[str, object]:
+    """The record with its ``nonfinite`` table worked in; a key of that name that is none stays."""
     table = raw.get(NONFINITE_KEY)
-    if not isinstance(table, Mapping):
+    if not is_nonfinite_table(table):
         return dict(raw)
     rest = {key: item for key, item in raw.items() if key != NONFINITE_KEY}
     restored = restore_nonfinite(rest, table)
@@ -241,10 +269,19 @@ def _kept_whole(record: dict[str, object], code: str, problem: str) -> Decoded:
     event = UnknownEvent(
         event=str(record.get("event")),
         schema=str(record["schema"]),
-        ts=float(ts) if isinstance(ts, int | float) else None,
+        ts=_float_or_none(ts),
         run_id=run_id if isinstance(run_id, str) else None,
-        step=step if isinstance(step, int) else None,
+        step=step if isinstance(step, int) and not isinstance(step, bool) else None,
         payload=record,
     )
     severity = Severity.INFO if code == "unknown_event" else Severity.WARNING
     return Decoded(event, (LineIssue(severity, code, f"{problem}; the record is kept as it is"),))
+
+
+def _float_or_none(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -113,7 +113,7 @@ def _plain_text(text: str, policy: TextPolicy, path: str) -> str:
                 "allow_text=True."
             )
         return f"[REDACTED len={len(text)}]"
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return str(text) if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _plain_int(value: int) -> int | float:

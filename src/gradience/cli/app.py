@@ -1,0 +1,53 @@
+"""The command line's wiring: commands are registered by name and imported when called."""
+
+import sys
+
+from cyclopts import App, Parameter
+
+from gradience import __version__
+from gradience.core.errors import GradienceError
+
+EXIT_OK = 0
+"""All is well."""
+
+EXIT_FINDINGS = 1
+"""Findings at or above ``--fail-on``."""
+
+EXIT_UNUSABLE = 2
+"""Bad usage, or input that cannot be read."""
+
+EXIT_INTERRUPTED = 130
+"""Stopped by Ctrl-C, as shells count it."""
+
+COMMANDS = {
+    "demo": "Train, check, monitor and audit a tiny model: no network, no GPU, under a minute.",
+    "check": "Look at a configuration before GPU hours are spent on it.",
+    "monitor": "Say what happened in a run, from its telemetry.",
+    "audit": "Measure what an adapter's weights use of their rank.",
+    "schema": "Print the JSON Schema of the telemetry or of a report.",
+}
+"""Command → the line that ``--help`` shows."""
+
+app = App(
+    name="gradience",
+    help="Flight recorder and mechanic for LoRA / PEFT fine-tuning.\n\n"
+    "Exit codes: 0 fine, 1 findings at or above --fail-on, 2 bad usage or unreadable input.",
+    version=__version__,
+    default_parameter=Parameter(negative=()),
+)
+for _name, _help in COMMANDS.items():
+    app.command(f"gradience.cli.{_name}:{_name}_command", name=_name, help=_help)
+
+
+def main() -> None:
+    """Runs the command line and exits with its code."""
+    try:
+        app()
+    except GradienceError as error:
+        sys.stderr.write(f"gradience: {error}\n")
+        sys.exit(EXIT_UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_OK)

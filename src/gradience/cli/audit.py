@@ -1,0 +1,93 @@
+"""``gradience audit``."""
+
+from pathlib import Path
+from typing import Literal
+
+from gradience.api import append_audit, audit
+from gradience.cli.app import EXIT_FINDINGS, EXIT_OK
+from gradience.cli.output import console, print_json
+from gradience.cli.progress import module_progress
+from gradience.cli.views.audit import render_audit
+from gradience.core.audit.assemble import AuditPolicy
+from gradience.core.ranks.disagreement import DisagreementPolicy
+from gradience.core.ranks.policies import DEFAULT_POLICIES
+from gradience.core.severity import FailOn
+
+ALL_POLICIES = "all"
+
+
+def audit_command(
+    peft_dir: Path,
+    *,
+    layers: bool = False,
+    top_wasteful: int = 0,
+    suggest_per_layer: bool = False,
+    top_singular_values: int = 0,
+    append: Path | None = None,
+    base_model: str | None = None,
+    base_norms_cache: Path | None = None,
+    no_udr: bool = False,
+    rank_policies: str = "",
+    adapter_config: Path | None = None,
+    weights: Path | None = None,
+    importance_quantile: float = 0.75,
+    importance_uniform_mult_gate: float = 1.5,
+    importance_metric: Literal["energy_share", "params_share"] = "energy_share",
+    exact: bool = False,
+    fail_on: FailOn = FailOn.ERROR,
+    verbose: bool = False,
+    json: bool = False,
+) -> int:
+    """Measure what an adapter's weights use of their rank.
+
+    Args:
+        peft_dir: The adapter's folder: adapter_config.json and adapter_model.safetensors.
+        layers: Show every module.
+        top_wasteful: Show this many modules whose unused rank costs the most parameters.
+        suggest_per_layer: Suggest a rank per module, as a rank_pattern for PEFT.
+        top_singular_values: Keep this many singular values of each module's update.
+        append: Append the summary to this telemetry file.
+        base_model: Folder (or id in the local Hub cache) of the base model, for UDR and SDI.
+        base_norms_cache: Keep the base weights' norms in this file between audits.
+        no_udr: Do not measure against the base model.
+        rank_policies: Rank policies to set side by side, separated by commas, or all.
+        adapter_config: The adapter's configuration, where it lies elsewhere.
+        weights: The adapter's weights, where they lie elsewhere.
+        importance_quantile: Flag policy disagreements from this quantile of importance on.
+        importance_uniform_mult_gate: And from this multiple of a uniform share on.
+        importance_metric: What importance is measured by.
+        exact: Reduce by QR always, where the smallest singular values matter.
+        fail_on: Exit with 1 on a finding of this severity or above.
+        verbose: Show every module and the remedies.
+        json: Print the report as JSON.
+    """
+    names = [name for name in rank_policies.split(",") if name.strip()]
+    with module_progress() as on_module:
+        report = audit(
+            peft_dir,
+            adapter_config=adapter_config,
+            weights=weights,
+            base_model=None if no_udr else base_model,
+            base_norms_cache=base_norms_cache,
+            rank_policies=DEFAULT_POLICIES if names == [ALL_POLICIES] else names,
+            top_singular_values=top_singular_values,
+            exact=exact,
+            policy=AuditPolicy(
+                layers=layers or (verbose and not json),
+                suggest_per_layer=suggest_per_layer,
+                top_wasteful=top_wasteful,
+                disagreement=DisagreementPolicy(
+                    importance_quantile=importance_quantile,
+                    uniform_mult_gate=importance_uniform_mult_gate,
+                    importance_metric=importance_metric,
+                ),
+            ),
+            on_module=on_module,
+        )
+    if append is not None:
+        append_audit(report, append)
+    if json:
+        print_json(report)
+    else:
+        render_audit(report, console(), verbose=verbose)
+    return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK

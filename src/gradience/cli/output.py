@@ -1,0 +1,33 @@
+"""What every command prints with: strict JSON, and the console of the terminal view."""
+
+import sys
+
+import msgspec
+from rich.console import Console
+
+from gradience.core.nonfinite import NONFINITE_KEY, split_nonfinite
+
+MIN_WIDTH = 60
+"""Narrower than this a table is not readable; lines then wrap."""
+
+
+def print_json(report: msgspec.Struct) -> None:
+    """Prints a report as one JSON document on stdout, non-finite numbers named beside it."""
+    value, table = split_nonfinite(msgspec.to_builtins(report))
+    if table and isinstance(value, dict):
+        value[NONFINITE_KEY] = table
+    print_json_value(value)
+
+
+def print_json_value(value: object) -> None:
+    """Prints plain JSON data, indented."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.flush()
+
+
+def console() -> Console:
+    """The console of stdout: honours NO_COLOR, COLUMNS and whether it is a terminal."""
+    found = Console(highlight=False, soft_wrap=False)
+    found.width = max(found.width, MIN_WIDTH)
+    return found

@@ -1,0 +1,1 @@
+"""The terminal view: each report rendered from its struct and nothing else."""

@@ -1,0 +1,127 @@
+"""The terminal view of a MonitorReport."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gradience.cli.views.parts import (
+    NOTHING,
+    heading,
+    indented,
+    line,
+    notice,
+    number,
+    plain_table,
+    recommendations,
+    remark,
+)
+from gradience.core.monitoring.report import MonitorReport
+from gradience.core.signals.run_status import Outcome
+
+OUTCOME_STYLES = {
+    Outcome.OK: "green",
+    Outcome.UNFINISHED: "cyan",
+    Outcome.ABORTED: "yellow",
+    Outcome.ERROR: "bold red",
+}
+
+
+def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = False) -> None:
+    """Prints a report: the run, its losses, the gap, then what to look at."""
+    heading(console, "gradience monitor", report.file)
+    line(console, _status_line(report))
+    indented(console, _loss_table(report))
+    indented(console, _rate_table(report))
+    _print_gap(report, console)
+    if report.alerts or report.recommendations or report.telemetry_issues:
+        console.print()
+    for alert in report.alerts:
+        notice(console, alert.severity, alert.code, alert.message)
+    recommendations(console, report.recommendations, verbose=verbose)
+    for issue in report.telemetry_issues:
+        times = f" ({issue.count} lines)" if issue.count > 1 else ""
+        notice(console, issue.severity, issue.code, f"line {issue.line}{times}: {issue.message}")
+    if verbose:
+        _print_details(report, console)
+
+
+def _status_line(report: MonitorReport) -> Text:
+    run = report.run
+    steps = f"steps {number(run.first_step)} to {number(run.last_step)}"
+    seconds = "" if run.duration_s is None else f", {run.duration_s:.1f} s"
+    model = f", {report.config.model_name}" if report.config.model_name else ""
+    outcome = (run.outcome.value, OUTCOME_STYLES[run.outcome])
+    return Text.assemble("run ", outcome, f"  {steps}{seconds}{model}")
+
+
+def _loss_table(report: MonitorReport) -> Table:
+    """One row for the training loss, one for each evaluated split."""
+    table = plain_table("loss", "first", "min", "last", "smoothed", "perplexity", "accuracy")
+    loss, signals = report.loss, report.signals
+    table.add_row(
+        "train" + (" (ppl estimated)" if signals.extras.get("train_estimated") else ""),
+        number(loss.first),
+        number(loss.min),
+        number(loss.last),
+        number(loss.smoothed),
+        number(signals.train.ppl),
+        number(signals.train.accuracy),
+    )
+    test = signals.test
+    gap = signals.extras.get("gap")
+    split = gap.get("held_out_split") if isinstance(gap, dict) else None
+    if test.loss is not None or test.ppl is not None:
+        table.add_row(
+            f"held out ({split or 'eval'})",
+            NOTHING,
+            NOTHING,
+            number(test.loss),
+            NOTHING,
+            number(test.ppl),
+            number(test.accuracy),
+        )
+    return table
+
+
+def _rate_table(report: MonitorReport) -> Table:
+    rate = report.learning_rate
+    table = plain_table("learning rate", "first", "peak", "at step", "last")
+    table.add_row(
+        f"{rate.n} logged",
+        number(rate.first),
+        number(rate.peak),
+        number(rate.peak_step),
+        number(rate.last),
+    )
+    return table
+
+
+def _print_gap(report: MonitorReport, console: Console) -> None:
+    gap = report.signals.extras.get("gap")
+    if report.signals.gap is None or not isinstance(gap, dict):
+        return
+    console.print()
+    how = " (training side estimated from the smoothed loss)" if gap.get("estimated") else ""
+    value = (f"{report.signals.gap:.3f}", "bold")
+    line(console, Text.assemble("gap ", value, f"  held-out over training perplexity{how}"))
+
+
+def _print_details(report: MonitorReport, console: Console) -> None:
+    table = plain_table("event", "count")
+    for name, count in report.run.events.items():
+        table.add_row(name, str(count))
+    indented(console, table)
+    _print_splits(report, console)
+    remark(console, "run id", report.run.run_id or NOTHING)
+
+
+def _print_splits(report: MonitorReport, console: Console) -> None:
+    splits = report.signals.extras.get("splits")
+    if not isinstance(splits, dict) or not splits:
+        return
+    table = plain_table("split", "step", "metric", "value")
+    for split, entry in splits.items():
+        for name, value in entry["metrics"].items():
+            shown = number(value) if isinstance(value, int | float) else str(value)
+            table.add_row(split, number(entry["step"]), name, shown)
+    indented(console, table)

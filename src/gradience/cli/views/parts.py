@@ -1,0 +1,107 @@
+"""Pieces that the views share: numbers, severities, lists of advice."""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gradience.core.severity import Severity
+from gradience.core.telemetry.events import Recommendation
+
+STYLES = {
+    Severity.INFO: "cyan",
+    Severity.WARNING: "yellow",
+    Severity.ERROR: "bold red",
+    Severity.CRITICAL: "bold white on red",
+}
+"""Colour of a severity; its word stands beside it, so nothing is told by colour alone."""
+
+NOTHING = "-"
+"""Stands for a number that there is none of."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits; a dash for None."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    return f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    """A fraction as per cent; a dash for None."""
+    return NOTHING if value is None else f"{100 * value:.0f} %"
+
+
+def heading(console: Console, title: str, detail: str = "") -> None:
+    """The first line of a view."""
+    text = Text.assemble((title, "bold"), ("  " if detail else "", ""), (detail, "dim"))
+    console.print(text, overflow="fold")
+
+
+def plain_table(*columns: str, title: str | None = None) -> Table:
+    """A table without boxes; the first column is text, the others are numbers."""
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        first = index == 0
+        table.add_column(
+            column,
+            justify="left" if first else "right",
+            overflow="fold",
+            no_wrap=not first,
+        )
+    return table
+
+
+def line(console: Console, text: str | Text, style: str = "") -> None:
+    """A line of a view, indented; a long one goes on under its beginning."""
+    console.print(Padding(text, (0, 0, 0, 2)), style=style)
+
+
+def common_stem(names: Sequence[str]) -> str:
+    """The dotted beginning that all names share, with its dot; empty for fewer than two names."""
+    if len(set(names)) <= 1:
+        return ""
+    columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    shared = itertools.takewhile(lambda column: len(set(column)) == 1, columns)
+    return "".join(f"{column[0]}." for column in shared)
+
+
+def indented(console: Console, table: Table) -> None:
+    """Prints a table with an empty line above it."""
+    console.print()
+    console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def notice(console: Console, severity: Severity, code: str, message: str) -> None:
+    """One line: severity, code, message."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=8)
+    grid.add_column(overflow="fold")
+    text = Text.assemble((code, "bold"), "  ", message)
+    grid.add_row(Text(severity.value, style=STYLES[severity]), text)
+    console.print(Padding(grid, (0, 0, 0, 2)))
+
+
+def remark(console: Console, label: str, text: str) -> None:
+    """A line that belongs to the notice above it."""
+    if text:
+        line = Text.assemble((f"{label}: ", "dim"), (text, ""))
+        console.print(Padding(line, (0, 0, 0, 11)), overflow="fold")
+
+
+def recommendations(console: Console, items: Iterable[Recommendation], *, verbose: bool) -> None:
+    """Recommendations, each with the experiment that would refute it."""
+    for item in items:
+        notice(console, item.severity, item.action, item.message)
+        if verbose:
+            remark(console, "why", item.rationale)
+            remark(console, "source", str(item.evidence.get("source", "")))
+            remark(console, "confidence", f"{item.confidence:g}")
+        if item.severity.at_least(Severity.WARNING) or verbose:
+            remark(console, "refuted by", item.refuted_by)

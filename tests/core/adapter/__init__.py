@@ -1,0 +1,1 @@
+"""Tests of the adapter as data: config, names, scaling."""

@@ -1,0 +1,147 @@
+"""adapter_config.json as a value: defaults, refusals, kinds that are declined."""
+
+import json
+
+import pytest
+
+from gradience.core.adapter.peft_config import (
+    NO_LOW_RANK_UPDATE,
+    NOT_YET,
+    PeftLoraConfig,
+    peft_lora_config,
+    require_lora,
+)
+from gradience.core.errors import ConfigError, UnsupportedAdapterError
+from tests.adapter_files import lora_config
+from tests.shared_data import SHARED, needs_shared_data
+
+PLACE = "folder/adapter_config.json"
+
+
+def _read(**changes: object) -> PeftLoraConfig:
+    return peft_lora_config(lora_config(**changes), PLACE)
+
+
+def test_defaults_are_those_of_peft() -> None:
+    from peft import LoraConfig
+
+    ours, theirs = peft_lora_config({"peft_type": "LORA"}, PLACE), LoraConfig()
+    assert (ours.r, ours.lora_alpha, ours.lora_dropout) == (theirs.r, theirs.lora_alpha, 0.0)
+    assert (ours.bias, ours.use_rslora, ours.use_dora) == (theirs.bias, False, False)
+    assert ours.init_lora_weights is theirs.init_lora_weights
+
+
+def test_null_means_default() -> None:
+    config = _read(rank_pattern=None, use_rslora=None, modules_to_save=None, lora_dropout=None)
+    assert config.rank_pattern == {}
+    assert config.use_rslora is False
+    assert config.modules_to_save == ()
+
+
+def test_numbers_written_as_strings_are_numbers() -> None:
+    config = _read(r="16", lora_alpha="3.2e1")
+    assert (config.r, config.lora_alpha) == (16, 32.0)
+
+
+def test_unknown_keys_are_kept_as_extras() -> None:
+    assert _read(megatron_core="megatron.core").extras == {"megatron_core": "megatron.core"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [(["q", "v"], ("q", "v")), ("all-linear", "all-linear"), (None, None), ({"q"}, ("q",))],
+)
+def test_targets_are_names_or_one_expression(targets: object, expected: object) -> None:
+    assert _read(target_modules=targets).target_modules == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"r": 0},
+        {"r": -4},
+        {"r": 2.5},
+        {"r": True},
+        {"r": "many"},
+        {"rank_pattern": {"q": 0}},
+        {"rank_pattern": ["q"]},
+        {"rank_pattern": {"q": "x"}},
+        {"lora_alpha": [8]},
+        {"lora_alpha": True},
+        {"use_rslora": "yes"},
+        {"target_modules": 3},
+        {"modules_to_save": 3},
+        {"base_model_name_or_path": 3},
+        {"init_lora_weights": 1},
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_with_file_and_key(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))) as caught:
+        _read(**change)
+    assert PLACE in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [None, 3, ["LORA"]])
+def test_a_missing_peft_type_is_refused(kind: object) -> None:
+    with pytest.raises(ConfigError, match="'peft_type'"):
+        _read(peft_type=kind)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_non_finite_number_is_refused(number: float) -> None:
+    with pytest.raises(ConfigError, match="lora_alpha"):
+        _read(lora_alpha=number)
+    with pytest.raises(ConfigError, match="adapter_config"):
+        _read(r=number)
+
+
+def test_lora_is_accepted_in_any_case_of_letters() -> None:
+    config = _read(peft_type="lora")
+    assert require_lora(config, PLACE) is config
+
+
+@pytest.mark.parametrize("kind", sorted({**NO_LOW_RANK_UPDATE, **NOT_YET}))
+def test_other_methods_are_declined_by_name(kind: str) -> None:
+    with pytest.raises(UnsupportedAdapterError, match=kind):
+        require_lora(_read(peft_type=kind), PLACE)
+
+
+def test_a_method_unknown_to_this_version_is_declined_by_name() -> None:
+    with pytest.raises(UnsupportedAdapterError, match="NEW_METHOD"):
+        require_lora(_read(peft_type="new_method"), PLACE)
+
+
+def test_every_method_of_the_installed_peft_is_known() -> None:
+    from peft import PeftType
+
+    known = {"LORA", *NO_LOW_RANK_UPDATE, *NOT_YET}
+    assert known & {kind.value for kind in PeftType} >= {"LORA", "IA3", "VERA", "LOHA", "OFT"}
+
+
+@pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora", "lora_ga", "corda", "PiSSA"])
+def test_initialisations_that_move_base_weight_are_declined(init: str) -> None:
+    with pytest.raises(UnsupportedAdapterError, match=init):
+        require_lora(_read(init_lora_weights=init), PLACE)
+
+
+@pytest.mark.parametrize("init", [True, False, "gaussian", "eva", "orthogonal", "loftq"])
+def test_other_initialisations_are_accepted(init: object) -> None:
+    assert require_lora(_read(init_lora_weights=init), PLACE).initialisation_in_factors is None
+
+
+@needs_shared_data
+@pytest.mark.parametrize("name", ["adalora", "ia3", "loha", "prefixtuning"])
+def test_real_configs_of_other_methods_are_declined(name: str) -> None:
+    path = SHARED / "adapter_configs/peft_method_comparison" / name / "adapter_config.json"
+    config = peft_lora_config(json.loads(path.read_text()), PLACE)
+    with pytest.raises(UnsupportedAdapterError, match=config.peft_type):
+        require_lora(config, PLACE)
+
+
+@needs_shared_data
+@pytest.mark.parametrize("name", ["lora-dora", "lora-mlp", "lora-rank32", "lora-rslora"])
+def test_real_configs_of_lora_variants_are_read(name: str) -> None:
+    path = SHARED / "adapter_configs/peft_method_comparison" / name / "adapter_config.json"
+    config = require_lora(peft_lora_config(json.loads(path.read_text()), PLACE), PLACE)
+    assert config.use_dora == (name == "lora-dora")
+    assert config.use_rslora == (name == "lora-rslora")

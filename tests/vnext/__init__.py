@@ -1,0 +1,1 @@
+"""Tests of the import paths that the contract freezes."""
