@@ -60,7 +60,7 @@ def plain_table(*columns: str, title: str | None = None) -> Table:
 
 def line(console: Console, text: str | Text, style: str = "") -> None:
     """A line of a view, indented; a long one goes on under its beginning."""
-    console.print(Padding(text, (0, 0, 0, 2)), style=style)
+    console.print(Padding(text, (0, 0, 0, 2), expand=False), style=style)
 
 
 def common_stem(names: Sequence[str]) -> str:
@@ -75,7 +75,7 @@ def common_stem(names: Sequence[str]) -> str:
 def indented(console: Console, table: Table) -> None:
     """Prints a table with an empty line above it."""
     console.print()
-    console.print(Padding(table, (0, 0, 0, 2)))
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def notice(console: Console, severity: Severity, code: str, message: str) -> None:
@@ -85,14 +85,14 @@ def notice(console: Console, severity: Severity, code: str, message: str) -> Non
     grid.add_column(overflow="fold")
     text = Text.assemble((code, "bold"), "  ", message)
     grid.add_row(Text(severity.value, style=STYLES[severity]), text)
-    console.print(Padding(grid, (0, 0, 0, 2)))
+    console.print(Padding(grid, (0, 0, 0, 2), expand=False))
 
 
 def remark(console: Console, label: str, text: str) -> None:
     """A line that belongs to the notice above it."""
     if text:
         line = Text.assemble((f"{label}: ", "dim"), (text, ""))
-        console.print(Padding(line, (0, 0, 0, 11)), overflow="fold")
+        console.print(Padding(line, (0, 0, 0, 11), expand=False), overflow="fold")
 
 
 def recommendations(console: Console, items: Iterable[Recommendation], *, verbose: bool) -> None:

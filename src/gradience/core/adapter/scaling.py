@@ -73,6 +73,6 @@ def module_scaling(config: PeftLoraConfig, module: str) -> ModuleScaling:
 
 
 def unmatched_keys(keys: Iterable[str], modules: Iterable[str]) -> tuple[str, ...]:
-    """The pattern keys that no module matches; PEFT ignores them silently."""
+    """The pattern keys that no module matches; PEFT ignores them."""
     names = tuple(modules)
     return tuple(key for key in keys if not any(matching_key([key], name) for name in names))

@@ -41,13 +41,17 @@ def spectral_norm(
 
     Args:
         weight: W, shape (m, n), float32 or float64, finite; not mutated.
-        start: The start vector, shape (n,), random and non-zero; the caller draws it.
+        start: The start vector, shape (n,), random and non-zero; the caller draws it. Of a wide
+            matrix only its first m entries are used.
         policy: Tolerance and limit.
 
     Returns:
         The norm; 0 for an empty or zero matrix.
     """
     policy = policy or LanczosPolicy()
+    if weight.shape[0] < weight.shape[1]:
+        # From the long side, min(m, n) steps would not span the row space and the start vector.
+        weight, start = weight.T, start[: weight.shape[0]]
     m, n = weight.shape
     steps = min(m, n, policy.max_iterations)
     if not steps or not weight.any():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import attrs
 import msgspec
@@ -91,7 +92,7 @@ def held_out_eval(evals: EvalSignal, policy: GapPolicy) -> SplitEval | None:
 
 def log_perplexity(metrics: EvalMetrics) -> float | None:
     """ln(perplexity), from ``ppl`` or else the loss; None where neither is usable."""
-    if metrics.ppl is not None and math.isfinite(metrics.ppl) and metrics.ppl > 0:
+    if _is_perplexity(metrics.ppl):
         return math.log(metrics.ppl)
     if metrics.loss is not None and math.isfinite(metrics.loss):
         return metrics.loss
@@ -170,10 +171,14 @@ def _ratio(
     test: EvalMetrics, train: EvalMetrics, log_gap: float, *, estimated: bool
 ) -> float | None:
     """The plain ratio where both perplexities were logged: no rounding through logarithms."""
-    logged = test.ppl is not None and train.ppl is not None and not estimated
-    if logged and test.ppl and train.ppl and math.isfinite(test.ppl / train.ppl):
-        return test.ppl / train.ppl
-    return perplexity(log_gap)
+    if estimated or not _is_perplexity(test.ppl) or not _is_perplexity(train.ppl):
+        return perplexity(log_gap)
+    ratio = test.ppl / train.ppl
+    return ratio if math.isfinite(ratio) else perplexity(log_gap)
+
+
+def _is_perplexity(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value) and value > 0
 
 
 def _number(value: object) -> float | None:

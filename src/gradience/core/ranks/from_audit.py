@@ -63,6 +63,7 @@ def suggest_global_ranks_from_audit(
         ConfigError: The summary gives no present rank, so that nothing bounds a suggestion.
     """
     policy = policy or SuggestionPolicy()
+    summary = _flat(summary)
     current = _current_rank(summary)
     median, p90 = (_number(summary.get(f"energy_rank_90_{q}")) for q in ("p50", "p90"))
     suggested = [None if k is None else snap_up(k, current, policy) for k in (median, p90)]
@@ -81,6 +82,12 @@ def suggest_global_ranks_from_audit(
             "allowed_ranks": list(policy.allowed_ranks),
         },
     )
+
+
+def _flat(summary: Mapping[str, object]) -> Mapping[str, object]:
+    """The original's bench writes the summary's keys one level down, beside the rows."""
+    inner = summary.get("summary")
+    return {**summary, **inner} if isinstance(inner, Mapping) else summary
 
 
 def _rows(summary: Mapping[str, object]) -> Sequence[_Row]:

@@ -38,8 +38,11 @@ class RankPolicySpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """The specification as text, such as ``energy@0.90``."""
-        return self.name if self.threshold is None else f"{self.name}@{self.threshold:.2f}"
+        """The specification as text, such as ``energy@0.90``; different ones differ."""
+        if self.threshold is None:
+            return self.name
+        rounded = f"{self.threshold:.2f}"
+        return f"{self.name}@{rounded if float(rounded) == self.threshold else self.threshold}"
 
 
 class RankSuggestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,10 +66,7 @@ def parse_rank_policy(text: str) -> RankPolicySpec:
     match = re.fullmatch(r"\s*(?P<name>[a-z_]+)(?:@(?P<threshold>[0-9.]+))?\s*", text)
     name = match["name"] if match else text
     if match is None or name not in _POLICIES:
-        raise ConfigError(
-            f"rank policy {text!r}: expected one of {', '.join(sorted(_POLICIES))}, energy with a "
-            "threshold as in energy@0.90. Separate several with commas."
-        )
+        raise _unknown_policy(text)
     if name != "energy":
         if match["threshold"]:
             raise ConfigError(f"rank policy {text!r}: expected no threshold, only energy has one")
@@ -94,9 +94,12 @@ def apply_rank_policy(
         A rank between 1 and n, or None for a zero update (nothing to keep).
 
     Raises:
-        ConfigError: The policy's text does not parse.
+        ConfigError: The policy's text does not parse, or its name is unknown.
     """
-    spec = parse_rank_policy(spec) if isinstance(spec, str) else spec
+    if isinstance(spec, str):
+        spec = parse_rank_policy(spec)
+    elif spec.name not in _POLICIES:
+        raise _unknown_policy(spec.name)
     values = np.sort(np.asarray(singular_values, dtype=np.float64))[::-1]
     if not values.size or values[0] <= 0:
         return None
@@ -105,6 +108,13 @@ def apply_rank_policy(
     kept = energy_kept(values, k)
     return RankSuggestion(
         k=k, confidence=_separation(values, k), details={**details, "energy_kept": kept}
+    )
+
+
+def _unknown_policy(text: str) -> ConfigError:
+    return ConfigError(
+        f"rank policy {text!r}: expected one of {', '.join(sorted(_POLICIES))}, energy with a "
+        "threshold as in energy@0.90. Separate several with commas."
     )
 
 

@@ -87,13 +87,13 @@ def _with_steps(signal: RunSignal, batch: Batch) -> RunSignal:
     """The run's id and extent, from every record that names a step."""
     steps = batch.step[batch.step >= 0].tolist()
     steps += [event.step for _, event in batch.others if event.step is not None]
-    ids = [event.run_id for event in batch.train_steps[:1]]
+    if signal.run_id is None and batch.train_steps:
+        signal = msgspec.structs.replace(signal, run_id=batch.train_steps[0].run_id)
     if not steps:
-        return msgspec.structs.replace(signal, run_id=signal.run_id or next(iter(ids), None))
+        return signal
     first, last = signal.first_step, signal.last_step
     return msgspec.structs.replace(
         signal,
-        run_id=signal.run_id or next(iter(ids), None),
         first_step=min(steps) if first is None else min(first, *steps),
         last_step=max(steps) if last is None else max(last, *steps),
     )

@@ -5,6 +5,7 @@ matrices in float64; everything after that is tiny. Where the Gram route cannot 
 tolerances (a nearly rank-deficient update), the factors are reduced by QR instead.
 """
 
+import math
 from collections.abc import Iterator
 from enum import Enum
 from typing import cast
@@ -20,6 +21,9 @@ Factor = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
 MATRIX_DIMENSIONS = 2
 
 EPS = float(np.finfo(np.float64).eps)
+
+SMALLEST_SQUARE = float(np.finfo(np.float64).tiny) / EPS
+"""Sums of squares below this have lost digits to underflow."""
 
 
 @attrs.frozen(kw_only=True)
@@ -123,6 +127,9 @@ def _gram_route(a: Factor, b: Factor, policy: ReductionPolicy) -> Floats | None:
     with np.errstate(over="ignore", invalid="ignore"):
         gram_a = row_gram(a, policy.block_elements)
         gram_b = row_gram(b.T, policy.block_elements)
+    squares = np.concatenate([np.diag(gram_a), np.diag(gram_b)])
+    if not np.isfinite(squares).all() or (squares[squares > 0] < SMALLEST_SQUARE).any():
+        return None
     norms_a, norms_b = np.sqrt(np.diag(gram_a)), np.sqrt(np.diag(gram_b))
     used = (norms_a > 0) & (norms_b > 0)
     products = norms_a[used] * norms_b[used]
@@ -167,6 +174,8 @@ def _qr_route(a: Factor, b: Factor) -> Floats:
     wide: Floats = np.asarray(a, dtype=np.float64)
     tall: Floats = np.asarray(b, dtype=np.float64)
     scale_a, scale_b = float(np.abs(wide).max()), float(np.abs(tall).max())
+    if not math.isfinite(scale_a) or not math.isfinite(scale_b):
+        raise ValueError("expected finite factors, found NaN or infinite values")
     product = _triangle(tall / scale_b) @ _triangle(wide.T / scale_a).T
     return np.linalg.svd(product, compute_uv=False).astype(np.float64) * (scale_a * scale_b)
 

@@ -1,0 +1,213 @@
+"""The codec: old files, odd files and newer files are read without loss."""
+
+import json
+import math
+
+import pytest
+
+from gradience.core.severity import Severity
+from gradience.core.telemetry.codec import decode_line, encode_event, parse_json
+from gradience.core.telemetry.events import (
+    Alert,
+    Eval,
+    RecommendationEvent,
+    RunStart,
+    TrainStep,
+    UnknownEvent,
+    event_name,
+)
+from tests.core.telemetry.sample_events import decoded, issue_codes, line, train_step
+
+
+def written(**extras: object) -> dict[str, object]:
+    record: dict[str, object] = json.loads(encode_event(train_step(extras=extras)))
+    return record
+
+
+def test_bare_nan_and_infinity_tokens_are_read() -> None:
+    raw = line("train_step", loss=math.nan, lr=[math.inf, -math.inf])
+    assert b"NaN" in raw
+    assert b"-Infinity" in raw
+    event = decode_line(raw).event
+    assert isinstance(event, TrainStep)
+    assert repr((event.loss, event.lr)) == "(nan, (inf, -inf))"
+
+
+def test_nonfinite_numbers_are_written_as_null_with_a_table() -> None:
+    record = json.loads(encode_event(train_step(loss=math.nan, lr=(1.0, -math.inf))))
+    assert record["loss"] is None
+    assert record["lr"] == [1.0, None]
+    assert record["nonfinite"] == {"loss": "nan", "lr.1": "-inf"}
+
+
+def test_a_finite_step_has_no_table_and_no_missing_fields() -> None:
+    assert encode_event(train_step(3, loss=0.5)) == (
+        b'{"event":"train_step","schema":"gradience.vnext.telemetry/v1","ts":1.0,"run_id":"r",'
+        b'"step":3,"loss":0.5}'
+    )
+
+
+def test_a_number_beyond_the_floats_is_infinite() -> None:
+    raw = line("train_step").replace(b'"ts": 1.0', b'"ts": 1.0, "loss": 1e999')
+    event = decode_line(raw).event
+    assert isinstance(event, TrainStep)
+    assert event.loss == math.inf
+
+
+def test_an_old_alerts_metadata_is_its_context() -> None:
+    event = decoded("alert", severity="info", code="a", message="b", metadata={"k": 1})
+    assert isinstance(event, Alert)
+    assert event.context == {"k": 1}
+    assert event.extras == {}
+
+
+def test_metadata_beside_a_context_stays_an_extra() -> None:
+    event = decoded("alert", severity="info", code="a", message="b", metadata=1, context={"k": 2})
+    assert isinstance(event, Alert)
+    assert event.context == {"k": 2}
+    assert event.extras == {"metadata": 1}
+
+
+def test_an_unknown_event_is_kept_whole_and_reported() -> None:
+    raw = line("gradient_histogram", bins=[1, 2])
+    event, issues = decode_line(raw)
+    assert isinstance(event, UnknownEvent)
+    assert event.payload == json.loads(raw)
+    assert event_name(event) == "gradient_histogram"
+    assert [(i.severity, i.code) for i in issues] == [(Severity.INFO, "unknown_event")]
+    assert "'gradient_histogram' is not known to this version" in issues[0].message
+
+
+def test_an_unknown_event_is_written_back_as_it_was() -> None:
+    raw = line("gradient_histogram", bins=[1, math.nan])
+    event = decode_line(raw).event
+    assert event is not None
+    assert json.loads(encode_event(event))["nonfinite"] == {"bins.1": "nan"}
+    assert repr(decode_line(encode_event(event)).event) == repr(event)
+
+
+def test_a_known_event_that_does_not_fit_is_kept_whole_with_a_warning() -> None:
+    event, issues = decode_line(line("eval", split="test"))
+    assert isinstance(event, UnknownEvent)
+    assert event.payload["split"] == "test"
+    assert [(i.severity, i.code) for i in issues] == [(Severity.WARNING, "invalid_event")]
+    assert "eval: Object missing required field `metrics`" in issues[0].message
+
+
+def test_extra_keys_are_kept_and_written_back_at_the_top_level() -> None:
+    raw = line("train_step", loss=1.0, tokens_per_s=17, odd={"deep": [None]})
+    event, issues = decode_line(raw)
+    assert isinstance(event, TrainStep)
+    assert event.extras == {"tokens_per_s": 17, "odd": {"deep": [None]}}
+    assert issues == ()
+    assert json.loads(encode_event(event)) == json.loads(raw)
+
+
+def test_extra_keys_of_a_closed_event_are_reported() -> None:
+    event, issues = decode_line(line("run_end", status="ok", wall_s=3.5))
+    assert event is not None
+    assert "run_end holds keys that this version does not know: wall_s" in issues[0].message
+    assert issues[0].severity is Severity.INFO
+
+
+@pytest.mark.parametrize("key", ["step", "event", "ts", "loss", "nonfinite", "$extras"])
+def test_an_extra_with_a_reserved_name_gets_a_prefix(key: str) -> None:
+    assert written(**{key: 7})[f"extra_{key}"] == 7
+
+
+def test_prefixed_and_reserved_extras_do_not_overwrite_each_other() -> None:
+    record = written(step=7, extra_step=8)
+    assert (record["step"], record["extra_step"], record["extra_extra_step"]) == (1, 8, 7)
+
+
+def test_the_internal_name_of_extras_is_data_in_a_record() -> None:
+    event = decoded("train_step", **{"$extras": {"a": 1}, "b": 2})
+    assert isinstance(event, TrainStep)
+    assert event.extras == {"$extras": {"a": 1}, "b": 2}
+
+
+def test_a_nonfinite_key_that_is_no_table_is_data() -> None:
+    event = decoded("train_step", nonfinite={"count": 3})
+    assert isinstance(event, TrainStep)
+    assert event.extras == {"nonfinite": {"count": 3}}
+
+
+def test_unknown_nested_config_keys_are_folded_into_the_extras_beside_them() -> None:
+    event = decoded("run_start", config={"lora": {"r": 8, "use_rslora": True}, "cluster": "a"})
+    assert isinstance(event, RunStart)
+    assert event.config.lora.r == 8
+    assert event.config.lora.extras == {"use_rslora": True}
+    assert event.config.extras == {"cluster": "a"}
+
+
+def test_folded_config_keys_are_reported_by_their_path() -> None:
+    found = decode_line(line("run_start", config={"lora": {"use_rslora": True}})).issues
+    assert "config.lora.use_rslora" in found[0].message
+
+
+def test_a_recommendations_unknown_keys_become_evidence() -> None:
+    item = {"severity": "info", "action": "set_lr", "message": "m", "scope": None, "seen": 2}
+    event = decoded("recommendation", recommendations=[item])
+    assert isinstance(event, RecommendationEvent)
+    assert event.recommendations[0].evidence == {"seen": 2}
+    assert event.recommendations[0].scope == ""
+
+
+def test_numbers_written_as_strings_are_read_and_reported() -> None:
+    event = decoded("train_step", loss="0.5", step="3")
+    assert isinstance(event, TrainStep)
+    assert (event.loss, event.step) == (0.5, 3)
+    assert issue_codes("train_step", loss="0.5") == ["coerced_value"]
+
+
+def test_a_whole_step_written_as_float_is_a_step() -> None:
+    event = decoded("eval", step=10.0, split="a", metrics={})
+    assert isinstance(event, Eval)
+    assert event.step == 10
+
+
+def test_a_missing_step_is_none() -> None:
+    raw = line("run_end", status="ok").replace(b', "step": 1', b"")
+    assert decode_line(raw).issues == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "words"),
+    [
+        (b'{"schema": "gradi', "not_json", "found what does not parse"),
+        (b'{"run": "\xff\xfe"}', "not_json", "found what does not parse"),
+        (b"[1, 2]", "not_object", "expected a JSON object, found list"),
+        (b'{"schema": "v0"}', "other_schema", "found schema 'v0'"),
+        (b'{"loss": 1}', "other_schema", "found a record without a schema"),
+    ],
+)
+def test_what_is_no_event_is_reported_in_words(raw: bytes, code: str, words: str) -> None:
+    event, issues = decode_line(raw)
+    assert event is None
+    assert issues[0].code == code
+    assert words in issues[0].message
+
+
+def test_half_a_surrogate_pair_is_read_as_what_can_be_written() -> None:
+    event = decoded("train_step", note="\ud83d")
+    assert json.loads(encode_event(event))["note"] == "?"
+
+
+def test_a_time_stamp_beyond_the_floats_is_none() -> None:
+    event = decoded("news", ts=10**400)
+    assert isinstance(event, UnknownEvent)
+    assert event.ts is None
+
+
+@pytest.mark.parametrize("depth", [600, 100_000])
+def test_deep_nesting_is_reported(depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    raw = line("news", nonfinite={}).replace(b"{}", b'{}, "x": ' + nested)
+    event, issues = decode_line(raw)
+    assert event is None
+    assert "nested too deeply" in issues[0].message or "not parse" in issues[0].message
+
+
+def test_parse_json_raises_value_error_for_no_json() -> None:
+    with pytest.raises(ValueError, match="Expecting value"):
+        parse_json(b"nothing")

@@ -1,0 +1,147 @@
+"""Reading tensors one at a time: dtypes, damaged files, and pickles that must not run."""
+
+import os
+import pickle
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from numpy.typing import DTypeLike
+from safetensors.numpy import save_file
+
+from gradience.core.errors import AdapterError
+from gradience.shell.adapters.weights import ArrayWeights, open_weights
+from tests.adapter_files import factors
+
+
+class _Hostile:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (np.float64, "F64"),
+        (np.float32, "F32"),
+        (np.float16, "F16"),
+        (ml_dtypes.bfloat16, "BF16"),
+        (ml_dtypes.float8_e4m3fn, "F8_E4M3"),
+        (ml_dtypes.float8_e5m2, "F8_E5M2"),
+        (np.int8, "I8"),
+    ],
+)
+def test_every_dtype_is_read_as_it_is(tmp_path: Path, dtype: DTypeLike, name: str) -> None:
+    array = factors()[0].astype(dtype)
+    path = tmp_path / "x.safetensors"
+    save_file({"t": array}, path)
+    with open_weights(path) as weights:
+        assert weights.tensors == (("t", (4, 12), name),)
+        found = weights.load("t")
+    assert found.dtype == array.dtype
+    assert (found.astype(np.float64) == array.astype(np.float64)).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (torch.float64, "F64"),
+        (torch.float32, "F32"),
+        (torch.float16, "F16"),
+        (torch.bfloat16, "BF16"),
+        (torch.float8_e4m3fn, "F8_E4M3"),
+        (torch.int8, "torch.int8"),
+    ],
+)
+def test_a_pickle_of_tensors_is_read(tmp_path: Path, dtype: torch.dtype, name: str) -> None:
+    tensor = torch.from_numpy(factors()[0]).to(dtype)
+    path = tmp_path / "adapter_model.bin"
+    torch.save({"t": tensor}, path)
+    with open_weights(path) as weights:
+        assert weights.tensors == (("t", (4, 12), name),)
+        assert (weights.load("t") == tensor.double().numpy()).all()
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_hostile_pickle_is_refused_and_does_not_run(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "adapter_model.bin"
+    path.write_bytes(pickle.dumps({"t": _Hostile(tmp_path / "ran")}, protocol=protocol))
+    with pytest.raises(AdapterError, match="never unpickled"):
+        open_weights(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hostile_pickle_in_torchs_zip_does_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "adapter_model.bin"
+    torch.save({"t": torch.ones(2), "x": _Hostile(tmp_path / "ran")}, path)
+    with pytest.raises(AdapterError, match="never unpickled"):
+        open_weights(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"t": 3}, {"t": {"u": 1.0}}])
+def test_a_pickle_of_other_things_is_refused(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "adapter_model.bin"
+    torch.save(content, path)
+    with pytest.raises(AdapterError, match="dictionary of tensors"):
+        open_weights(path)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00" * 7, b"garbage " * 40, b"\xff" * 64, b"<html>not found</html>"]
+)
+def test_damaged_files_are_refused_with_their_path(
+    tmp_path: Path, suffix: str, data: bytes
+) -> None:
+    path = tmp_path / f"adapter_model.{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(AdapterError, match="adapter_model"):
+        open_weights(path)
+
+
+@pytest.mark.parametrize("kept", [0.99, 0.5, 0.1])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "adapter_model.safetensors"
+    save_file({"t": np.ones((20, 20))}, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(AdapterError, match="damaged or cut off"):
+        open_weights(path)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_a_missing_file_is_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(AdapterError, match="No such file"):
+        open_weights(tmp_path / f"x.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_a_git_lfs_pointer_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"adapter_model.{suffix}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(AdapterError, match="git lfs pull"):
+        open_weights(path)
+
+
+def test_an_unknown_tensor_and_closed_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"t": np.ones(2)}, path)
+    with open_weights(path) as weights, pytest.raises(AdapterError, match="tensor nothing"):
+        weights.load("nothing")
+    with pytest.raises(AdapterError, match="closed"):
+        weights.load("t")
+
+
+def test_arrays_in_memory_are_given_as_they_are() -> None:
+    array = factors()[0]
+    with ArrayWeights({"t": array, "i": np.ones(3, dtype=np.int8)}) as weights:  # type: ignore[dict-item]  # a factor of a wrong dtype on purpose
+        assert [tensor.dtype for tensor in weights.tensors] == ["F32", "int8"]
+        assert weights.load("t") is array
