@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 import msgspec
 import yaml
 from hypothesis import given
-from hypothesis import strategies as st
 
 from gradience.core.config.readers import overlay, with_ratio
 from gradience.core.config.snapshot import ConfigSnapshot, fold_unknown_keys
@@ -91,8 +90,3 @@ def test_keys_of_a_newer_version_are_folded_and_counted(
     assert repr(raw) == before
     read = msgspec.convert(folded, ConfigSnapshot)
     assert read.extras.keys() == {*config.extras, *new}
-
-
-@given(st.builds(dict))
-def test_an_empty_mapping_is_an_empty_config(raw: dict[str, object]) -> None:
-    assert fold_unknown_keys(raw) == ({}, ())

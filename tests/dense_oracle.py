@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 PREFIX = "base_model.model."
 COPIES = ("modules_to_save", "original_module")
-DENSE_ELEMENTS = 4_000_000
+DENSE_ELEMENTS = 2_000_000
 """ΔW is formed, smallest first, for as many modules of an adapter as this comes to."""
 
 
@@ -32,7 +32,7 @@ class RawModule(NamedTuple):
     @property
     def elements(self) -> int:
         """Size of the dense update."""
-        return self.a.shape[1] * self.b.shape[0]
+        return int(self.a.shape[1]) * int(self.b.shape[0])
 
 
 def raw_scale(config: Mapping[str, Any], module: str, rank: int) -> float:
@@ -116,5 +116,5 @@ def _raw_tensors(folder: Path) -> dict[str, Floats]:
     if safetensors.exists():
         state = load_file(safetensors)
     else:
-        state = torch.load(folder / "adapter_model.bin", weights_only=True)
+        state = torch.load(folder / "adapter_model.bin", map_location="cpu", weights_only=True)
     return {key: tensor.double().numpy() for key, tensor in state.items()}

@@ -1,5 +1,6 @@
 """Base weights from a real checkpoint of a tiny model: norms, names, shards, the cache."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,7 @@ def test_norms_of_every_llama_weight_are_the_dense_ones(
 def test_a_transposed_conv1d_weight_is_found(tmp_path: Path) -> None:
     model = tiny_gpt2()
     model.save_pretrained(tmp_path)
-    weight = model.transformer.h[1].attn.c_attn.weight.detach().numpy()
+    weight = model.get_parameter("transformer.h.1.attn.c_attn.weight").detach().numpy()
     assert weight.shape == (16, 48)
     found = BaseModel(str(tmp_path)).norms("transformer.h.1.attn.c_attn", (48, 16))
     assert found == pytest.approx(_dense(weight), rel=1e-4)
@@ -80,7 +81,7 @@ def test_other_float_dtypes_are_read(tmp_path: Path, dtype: str) -> None:
         (np.ones((3, 3), dtype=np.float32), r"has shape \(3, 3\)"),
         (np.ones(SHAPE, dtype=np.int8), "stored as I8"),
         (np.full(SHAPE, np.nan, dtype=np.float32), "NaN"),
-        (np.ones(16, dtype=np.float32), "has shape"),
+        (np.ones(16, dtype=np.float32), r"has shape \(16,\)"),
     ],
 )
 def test_weights_that_cannot_be_measured_say_why(
@@ -89,8 +90,7 @@ def test_weights_that_cannot_be_measured_say_why(
     save_file({f"{Q_PROJ}.weight": weight}, tmp_path / "model.safetensors")
     found = BaseModel(str(tmp_path)).norms(Q_PROJ, SHAPE)
     assert isinstance(found, str)
-    assert pytest.raises(AssertionError, match=reason)
-    assert any(part in found for part in (reason, "has shape"))
+    assert re.search(reason, found)
 
 
 def test_an_unmatched_module_says_so(tmp_path: Path) -> None:

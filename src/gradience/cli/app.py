@@ -1,6 +1,7 @@
 """The command line's wiring: commands are registered by name and imported when called."""
 
 import sys
+from collections.abc import Sequence
 
 from cyclopts import App, Parameter
 
@@ -39,10 +40,10 @@ for _name, _help in COMMANDS.items():
     app.command(f"gradience.cli.{_name}:{_name}_command", name=_name, help=_help)
 
 
-def main() -> None:
-    """Runs the command line and exits with its code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line (the process's own by default) and exits with its code."""
     try:
-        app()
+        app(arguments)
     except GradienceError as error:
         sys.stderr.write(f"gradience: {error}\n")
         sys.exit(EXIT_UNUSABLE)

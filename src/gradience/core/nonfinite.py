@@ -46,7 +46,7 @@ def restore_nonfinite(value: object, table: Mapping[str, object]) -> object:
 
 
 def is_nonfinite_table(value: object) -> TypeGuard[Mapping[str, object]]:
-    """Whether ``value`` is a table as :func:`split_nonfinite` makes it, and no data of that name."""
+    """Whether ``value`` is a table of :func:`split_nonfinite`, and no data of that name."""
     return isinstance(value, Mapping) and all(
         isinstance(token, str) and token in _TOKENS for token in value.values()
     )

@@ -5,8 +5,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from gradience.core.errors import ConfigError, GradienceError
 from gradience.core.telemetry.codec import parse_json
 
@@ -48,11 +46,7 @@ def read_mapping(path: Path) -> Mapping[str, object]:
         ConfigError: The file cannot be read or parsed, or holds something else.
     """
     data = read_bytes(path)
-    try:
-        value = yaml.safe_load(data) if path.suffix in YAML_SUFFIXES else parse_json(data)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        kind = "YAML" if path.suffix in YAML_SUFFIXES else "JSON"
-        raise ConfigError(f"{path}: expected {kind}, found what does not parse: {error}") from error
+    value = _parse_yaml(data, path) if path.suffix in YAML_SUFFIXES else _parse_json(data, path)
     if not isinstance(value, Mapping):
         raise ConfigError(
             f"{path}: expected a mapping of settings, found {type(value).__name__}. Name a "
@@ -71,3 +65,20 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read: {error.strerror}") from error
+
+
+def _parse_json(data: bytes, path: Path) -> object:
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise ConfigError(f"{path}: expected JSON, found what does not parse: {error}") from error
+
+
+def _parse_yaml(data: bytes, path: Path) -> object:
+    import yaml
+
+    try:
+        value: object = yaml.safe_load(data)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: expected YAML, found what does not parse: {error}") from error
+    return value

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
-import ml_dtypes  # noqa: F401  the reader needs its bfloat16 and float8 types
+import ml_dtypes
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 READ_ERRORS = (SafetensorError, OSError, TypeError, ValueError)
 """What the reader raises on a damaged file or an unknown dtype."""
+
+
+_FLOAT8 = {
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
+}
+"""Types that safetensors 0.8 looks for in NumPy itself, which has none of them."""
 
 
 class TensorView(Protocol):
@@ -43,3 +51,36 @@ def open_safetensors(path: Path) -> SafetensorsFile:
         SafetensorError, OSError: The file is damaged or cannot be read.
     """
     return cast("SafetensorsFile", safe_open(str(path), framework="np"))
+
+
+def read_tensor(path: Path, file: SafetensorsFile, name: str) -> NDArray[np.float32]:
+    """One tensor in its own dtype, float8 included.
+
+    Args:
+        path: The file.
+        file: The same file, open.
+        name: The tensor.
+
+    Raises:
+        SafetensorError, OSError: The file is damaged, cannot be read, or has no such tensor.
+    """
+    dtype = _FLOAT8.get(str(file.get_slice(name).get_dtype()))
+    return file.get_tensor(name) if dtype is None else _read_bytes(path, name, dtype)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A tensor in the header of a file, which the reader has checked already."""
+
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+def _read_bytes(path: Path, name: str, dtype: np.dtype[np.generic]) -> NDArray[np.float32]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = msgspec.json.decode(file.read(length), type=dict[str, msgspec.Raw])
+        entry = msgspec.json.decode(header[name], type=_Entry)
+        start, end = entry.data_offsets
+        file.seek(8 + length + start)
+        values = np.frombuffer(file.read(end - start), dtype=dtype)
+    return cast("NDArray[np.float32]", values.reshape(entry.shape))

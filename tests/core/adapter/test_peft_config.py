@@ -106,6 +106,16 @@ def test_other_methods_are_declined_by_name(kind: str) -> None:
         require_lora(_read(peft_type=kind), PLACE)
 
 
+def test_the_dictionary_of_a_peft_config_is_read() -> None:
+    from peft import LoraConfig, TaskType
+
+    original = LoraConfig(r=3, task_type=TaskType.CAUSAL_LM, target_modules=["q", "v"])
+    raw = original.to_dict()  # type: ignore[no-untyped-call]  # peft leaves it untyped
+    config = require_lora(peft_lora_config(raw, PLACE), PLACE)
+    assert (config.peft_type, config.r, config.task_type) == ("LORA", 3, "CAUSAL_LM")
+    assert set(config.target_modules or ()) == {"q", "v"}
+
+
 def test_a_method_unknown_to_this_version_is_declined_by_name() -> None:
     with pytest.raises(UnsupportedAdapterError, match="NEW_METHOD"):
         require_lora(_read(peft_type="new_method"), PLACE)

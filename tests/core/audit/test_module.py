@@ -39,7 +39,7 @@ def test_a_row_tells_name_place_and_size() -> None:
 
 def test_quantities_are_of_the_scaled_update() -> None:
     a, b = (factor.astype(np.float64) for factor in factors())
-    sigma = np.linalg.svd(b @ a, compute_uv=False)[:4]
+    sigma = np.linalg.svd(b @ a, compute_uv=False)[:4].astype(np.float64)
     row = _row(top=2)
     assert row.sigma_max == pytest.approx(sigma[0])
     assert row.frob_sq == pytest.approx(float((sigma**2).sum()))

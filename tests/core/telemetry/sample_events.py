@@ -87,7 +87,7 @@ def evaluation(split: str, step: int = 1, **metrics: object) -> Eval:
     )
 
 
-def metrics(kind: str, step: int = 1, **values: object) -> Metrics:
+def metrics(kind: str, values: Mapping[str, object], step: int = 1) -> Metrics:
     """Metrics of a kind."""
     return Metrics(
         schema=TELEMETRY_SCHEMA_VERSION, ts=2.0, run_id="r", step=step, kind=kind, metrics=values

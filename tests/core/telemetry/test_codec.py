@@ -205,7 +205,21 @@ def test_deep_nesting_is_reported(depth: int) -> None:
     raw = line("news", nonfinite={}).replace(b"{}", b'{}, "x": ' + nested)
     event, issues = decode_line(raw)
     assert event is None
-    assert "nested too deeply" in issues[0].message or "not parse" in issues[0].message
+    assert "nested too deeply" in issues[0].message
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=RecursionError,
+    reason="the parser nests twice as deep as the Python walk over non-finite numbers; how deep "
+    "a record may be is not settled",
+)
+def test_what_can_be_read_can_be_written_however_deep() -> None:
+    nested = b"[" * 900 + b"]" * 900
+    raw = line("eval", split="a", metrics={}).replace(b"{}", b'{"x": ' + nested + b"}")
+    event = decode_line(raw).event
+    assert isinstance(event, Eval)
+    assert encode_event(event)
 
 
 def test_parse_json_raises_value_error_for_no_json() -> None:

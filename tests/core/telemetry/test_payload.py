@@ -1,7 +1,7 @@
 """Plain values: numbers stay numbers, long text is redacted, tensors are never written out."""
 
 import math
-from enum import Enum
+from enum import StrEnum
 
 import numpy as np
 import pytest
@@ -14,7 +14,9 @@ from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_va
 POLICY = TextPolicy()
 
 
-class Flavour(str, Enum):
+class Flavour(StrEnum):
+    """An enum whose members are strings."""
+
     SWEET = "sweet"
 
 

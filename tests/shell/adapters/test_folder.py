@@ -33,7 +33,7 @@ def test_files_that_lie_elsewhere_are_taken(tmp_path: Path) -> None:
 
 
 def test_a_missing_config_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match="scale of the update is unknown.*--adapter-config"):
+    with pytest.raises(AdapterError, match=r"scale of the update is unknown.*--adapter-config"):
         find_config(tmp_path)
 
 

@@ -99,15 +99,16 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
     Raises:
         ConfigError: ``peft_type`` is missing or a value does not fit, with the key's path.
     """
-    if not isinstance(raw.get("peft_type"), str):
+    kind = raw.get("peft_type")
+    if not isinstance(kind, str):
         raise ConfigError(
             f"{place}: expected a PEFT adapter_config.json with a string under 'peft_type', "
-            f"found {raw.get('peft_type')!r}. Name the file that PEFT's save_pretrained wrote."
+            f"found {kind!r}. Name the file that PEFT's save_pretrained wrote."
         )
     names = {field.name for field in attrs.fields(PeftLoraConfig)} - {"extras"}
     known = {key: value for key, value in raw.items() if key in names and value is not None}
     extras = {key: value for key, value in raw.items() if key not in names}
-    known["peft_type"] = str(raw["peft_type"]).upper()
+    known["peft_type"] = kind.upper()  # PeftType, in LoraConfig.to_dict(), is a string as well
     try:
         config = _CONVERTER.structure({**known, "extras": extras}, PeftLoraConfig)
     except cattrs.ClassValidationError as error:
@@ -120,7 +121,9 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
             f"{place}: expected ranks of at least 1 in 'r' and 'rank_pattern', found "
             f"r={config.r} and {dict(config.rank_pattern)}."
         )
-    if not all(math.isfinite(alpha) for alpha in (config.lora_alpha, *config.alpha_pattern.values())):
+    if not all(
+        math.isfinite(alpha) for alpha in (config.lora_alpha, *config.alpha_pattern.values())
+    ):
         raise ConfigError(
             f"{place}: expected finite numbers in 'lora_alpha' and 'alpha_pattern', found "
             f"lora_alpha={config.lora_alpha} and {dict(config.alpha_pattern)}."

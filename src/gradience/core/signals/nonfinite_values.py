@@ -16,6 +16,7 @@ from gradience.core.nonfinite import split_nonfinite
 from gradience.core.signals.analyzer import Analyzer
 from gradience.core.signals.batch import Batch, Column
 from gradience.core.signals.loss import known_step
+from gradience.core.telemetry.codec import COLLISION_PREFIX
 from gradience.core.telemetry.events import Eval
 
 MAX_NAMES = 1000
@@ -63,6 +64,8 @@ class _Count:
 
 _State = Mapping[str, _Count]
 
+_COLUMNS = ("loss", "grad_norm", "lr")
+
 
 def nonfinite_values() -> Analyzer[_State, NonfiniteSignal]:
     """The analyzer of non-finite values."""
@@ -71,11 +74,8 @@ def nonfinite_values() -> Analyzer[_State, NonfiniteSignal]:
 
 def _update(state: _State, batch: Batch) -> _State:
     new = dict(state)
-    for name, column in (
-        ("loss", batch.loss),
-        ("grad_norm", batch.grad_norm),
-        ("lr", batch.lr),
-    ):
+    columns = (batch.loss, batch.grad_norm, batch.lr)
+    for name, column in zip(_COLUMNS, columns, strict=True):
         new[name] = _add_column(new.get(name, _Count()), column, batch)
     for group in sorted(_metric_groups(batch), key=lambda group: group.position):
         _add_metrics(new, group)
@@ -110,6 +110,8 @@ def _add_column(count: _Count, column: Column, batch: Batch) -> _Count:
 def _add_metrics(counts: dict[str, _Count], group: _MetricGroup) -> None:
     for name in _nonfinite_names(group.metrics):
         full = group.prefix + name
+        if full in _COLUMNS:  # an extra of that name: called what its record calls it
+            full = COLLISION_PREFIX + full
         key = full if full in counts or len(counts) < MAX_NAMES else OVERFLOW_NAME
         counts[key] = counts.get(key, _Count()).add(1, 0, group.step, group.step)
 

@@ -7,7 +7,8 @@ keys, bare ``NaN`` tokens, a ``nonfinite`` table, old field names) is read key b
 
 import json
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import msgspec
@@ -149,7 +150,7 @@ def _flat_record(event: KnownEvent) -> dict[str, object]:
     return record
 
 
-def _free_key(key: str, reserved: Set[str], extras: Mapping[str, object]) -> str:
+def _free_key(key: str, reserved: AbstractSet[str], extras: Mapping[str, object]) -> str:
     """``key``, with as many prefixes as it takes to collide neither with the record nor extras."""
     free = key
     while free in reserved or (free != key and free in extras):

@@ -10,7 +10,12 @@ import numpy as np
 from gradience.core.adapter.tensors import TensorInfo
 from gradience.core.errors import AdapterError, MissingDependencyError
 from gradience.core.spectra.reduction import Factor
-from gradience.shell.safetensors_file import READ_ERRORS, SafetensorsFile, open_safetensors
+from gradience.shell.safetensors_file import (
+    READ_ERRORS,
+    SafetensorsFile,
+    open_safetensors,
+    read_tensor,
+)
 
 FLOAT32_BYTES = 4
 
@@ -81,7 +86,7 @@ class SafetensorsWeights:
         if self._file is None:
             raise AdapterError(f"{self._path}: the weights are closed")
         try:
-            return self._file.get_tensor(name)
+            return read_tensor(self._path, self._file, name)
         except READ_ERRORS as error:
             raise AdapterError(f"{self._path}: tensor {name}: cannot read: {error}") from error
 

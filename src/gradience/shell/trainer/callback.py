@@ -42,6 +42,8 @@ class GradienceCallback(TrainerCallback):
         self.path: Path | None = None
         """The telemetry file, once the first event is written."""
         self._run_id = self.config.run_id
+        self._trained = False
+        """Whether a training was recorded already; the next one is another run."""
         self._writer: TelemetryWriter | None = None
 
     def on_train_begin(
@@ -61,6 +63,9 @@ class GradienceCallback(TrainerCallback):
                 meta["resumed_from_step"] = state.global_step
             writer.run_start(config_snapshot(args, model, self.config), meta)
 
+        if self._trained:
+            self._run_id = self.config.run_id
+        self._trained = True
         self._record(args, state, record)
 
     def on_log(

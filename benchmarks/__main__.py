@@ -1,0 +1,21 @@
+"""``python -m benchmarks [NAME]``: runs the entries and prints their tables."""
+
+import sys
+
+from benchmarks import cold_start
+
+ENTRIES = {"cold_start": cold_start.run}
+
+
+def main() -> None:
+    """Runs the named entries, or all."""
+    names = sys.argv[1:] or list(ENTRIES)
+    unknown = [name for name in names if name not in ENTRIES]
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ENTRIES)}")
+    for name in names:
+        ENTRIES[name]()
+
+
+if __name__ == "__main__":
+    main()

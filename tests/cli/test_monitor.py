@@ -1,0 +1,107 @@
+"""``gradience monitor``."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gradience.vnext.telemetry import TelemetryWriter
+from gradience.vnext.types import ConfigSnapshot
+from tests.cli.run_cli import CliResult
+
+Cli = Callable[..., CliResult]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    path = tmp_path / "run.jsonl"
+    with TelemetryWriter(path) as writer:
+        writer.run_start(ConfigSnapshot(model_name="toy"))
+        for step in range(1, 31):
+            writer.train_step(step, loss=1.0, lr=1e-4, grad_norm=0.5)
+        writer.eval(30, split="eval", metrics={"loss": 2.0, "accuracy": 0.5})
+    return path
+
+
+def codes(result: CliResult) -> list[str]:
+    alerts = result.json["alerts"]
+    assert isinstance(alerts, list)
+    return [alert["code"] for alert in alerts]
+
+
+def test_json_has_the_contract_keys(cli: Cli, run: Path) -> None:
+    expected = {"file", "config", "signals", "alerts", "recommendations", "telemetry_issues"}
+    assert expected <= cli("monitor", run, "--json").json.keys()
+
+
+def test_gap_is_estimated_from_the_smoothed_training_loss(cli: Cli, run: Path) -> None:
+    signals = cli("monitor", run, "--json").json["signals"]
+    assert isinstance(signals, dict)
+    assert signals["gap"] == pytest.approx(math.e)
+    assert signals["extras"]["gap"]["estimated"] is True
+
+
+def test_gap_threshold_decides_the_alert(cli: Cli, run: Path) -> None:
+    assert "memorization_gap" in codes(cli("monitor", run, "--json"))
+    assert "memorization_gap" not in codes(cli("monitor", run, "--gap-threshold", 3, "--json"))
+
+
+def test_view_shows_the_numbers_within_80_columns(cli: Cli, run: Path) -> None:
+    result = cli("monitor", run, "--verbose")
+    assert "gap 2.718" in result.out
+    assert "memorization_gap" in result.out
+    assert "\x1b[" not in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("level", "code"), [("never", 0), ("warning", 1), ("error", 0)])
+def test_fail_on(cli: Cli, run: Path, level: str, code: int) -> None:
+    assert cli("monitor", run, "--fail-on", level).code == code
+
+
+def test_default_never_fails_on_findings(cli: Cli, run: Path) -> None:
+    assert cli("monitor", run).code == 0
+
+
+def test_torn_tail_is_an_issue_and_with_strict_schema_an_error(cli: Cli, run: Path) -> None:
+    with run.open("ab") as file:
+        file.write(b'{"schema": "gradience')
+    result = cli("monitor", run)
+    assert result.code == 0
+    assert "torn_line" in result.out
+    strict = cli("monitor", run, "--strict-schema")
+    assert (strict.code, strict.out) == (2, "")
+    assert "run.jsonl:34: the last line is cut off" in strict.err
+
+
+def test_nonfinite_numbers_come_out_as_strict_json(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with TelemetryWriter(path) as writer:
+        writer.run_start(ConfigSnapshot())
+        writer.train_step(1, loss=math.nan)
+        writer.eval(1, split="eval", metrics={"loss": math.inf})
+    result = cli("monitor", path, "--json")
+    assert codes(result)[:1] == ["nonfinite_loss"]
+    assert "nonfinite_eval" in codes(result)
+    assert cli("monitor", path, "--fail-on", "error").code == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"log_history": []}', "trainer_state.json"),
+        ('{"current_steps": 1, "total_steps": 2}', "LLaMA-Factory"),
+        ('{"schema": "other/v9"}', "other/v9"),
+        ("", "an empty file"),
+        ("no json", "not JSON"),
+    ],
+)
+def test_other_files_are_refused_by_name(
+    cli: Cli, tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "some.json"
+    path.write_text(content)
+    result = cli("monitor", path)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err

@@ -1,0 +1,136 @@
+"""Alerts: each rule at and beside its threshold, and its words."""
+
+import math
+
+import pytest
+
+from gradience.core.monitoring.alerts import MonitorAlert, MonitorPolicy, find_alerts
+from gradience.core.monitoring.gap import GapPolicy, perplexity_gap
+from gradience.core.severity import Severity
+from gradience.core.signals import records
+from gradience.core.signals.pipeline import run_signals
+from gradience.core.telemetry.events import AnyEvent, RunStatus
+from tests.core.telemetry.sample_events import (
+    alert,
+    batch,
+    evaluation,
+    run_end,
+    run_start,
+    train_step,
+)
+
+
+def alerts(*events: AnyEvent, policy: MonitorPolicy | None = None) -> dict[str, MonitorAlert]:
+    policy = policy or MonitorPolicy()
+    found = run_signals([batch(*events)])
+    gap = perplexity_gap(found.evals, found.loss, policy.gap)
+    return {entry.code: entry for entry in find_alerts(found, gap, policy)}
+
+
+GAP_OF_1_5 = (
+    run_start(),
+    evaluation("train", ppl=2.0),
+    evaluation("test", 10, ppl=3.0),
+    run_end(),
+)
+
+
+def test_a_healthy_run_has_no_alert() -> None:
+    assert alerts(run_start(), train_step(loss=1.0), evaluation("test", loss=1.0), run_end()) == {}
+
+
+def test_a_gap_at_the_threshold_is_none_and_above_it_is_one() -> None:
+    lower = MonitorPolicy(gap=GapPolicy(threshold=1.4))
+    assert alerts(*GAP_OF_1_5) == {}
+    found = alerts(*GAP_OF_1_5, policy=lower)["memorization_gap"]
+    assert (found.severity, found.first_step) == (Severity.WARNING, 10)
+    assert "(test) is 1.50 x the training one, above 1.4" in found.message
+    assert found.context["gap"] == 1.5
+
+
+def test_an_estimated_gap_says_so() -> None:
+    found = alerts(train_step(loss=1.0), evaluation("test", loss=2.0))["memorization_gap"]
+    assert found.message.endswith("training side estimated")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "severity", "words"),
+    [
+        (RunStatus.ERROR, "run_error", Severity.ERROR, "ended with an error after step 9 (why)"),
+        (RunStatus.ABORTED, "run_aborted", Severity.WARNING, "was aborted after step 9 (why)"),
+    ],
+)
+def test_a_bad_end_is_an_alert(
+    status: RunStatus, code: str, severity: Severity, words: str
+) -> None:
+    found = alerts(run_start(), train_step(3), run_end(status, "why"))[code]
+    assert found.severity is severity
+    assert words in found.message
+
+
+def test_a_run_without_an_end_is_told_apart() -> None:
+    found = alerts(run_start(), train_step(3))["run_unfinished"]
+    assert "no run_end was written after step 3" in found.message
+
+
+def test_several_runs_are_told() -> None:
+    found = alerts(run_start("a"), run_start("b"), run_end())["several_runs"]
+    assert "holds 2 runs; this report is of the last one" in found.message
+
+
+def test_a_nonfinite_loss_is_an_error_with_its_steps() -> None:
+    found = alerts(train_step(1, loss=1.0), train_step(2, loss=math.nan))["nonfinite_loss"]
+    assert (found.severity, found.first_step, found.last_step) == (Severity.ERROR, 2, 2)
+    assert found.message == ("training loss: 1 of 2 logged values NaN or infinite, first at step 2")
+
+
+def test_one_nonfinite_gradient_is_an_info_and_two_are_a_warning() -> None:
+    one = [train_step(1, loss=1.0, grad_norm=math.inf)]
+    assert alerts(*one)["nonfinite_grad_norm"].severity is Severity.INFO
+    assert alerts(*one, *one)["nonfinite_grad_norm"].severity is Severity.WARNING
+
+
+def test_a_nonfinite_gradient_beside_a_nonfinite_loss_is_a_warning() -> None:
+    found = alerts(train_step(loss=math.nan, grad_norm=math.inf))
+    assert found["nonfinite_grad_norm"].severity is Severity.WARNING
+
+
+def test_other_nonfinite_numbers_are_named() -> None:
+    found = alerts(train_step(extras={"kl": math.nan}), evaluation("test", loss=math.inf))
+    assert found["nonfinite_metric"].message.startswith("kl: 1 logged values")
+    assert found["nonfinite_eval"].message.startswith("eval test.loss: 1 logged values")
+
+
+def test_a_guard_that_stopped_the_run_is_an_error() -> None:
+    found = alerts(alert("GUARD_ROLLBACK", step=3), alert("GUARD_ABORT", step=4))
+    assert "stopped the run after 1 rollbacks" in found["guard_abort"].message
+    assert (found["guard_abort"].first_step, found["guard_abort"].last_step) == (3, 4)
+    assert "guard_intervention" not in found
+    assert "GUARD_ABORT" not in found
+
+
+def test_a_guard_that_stepped_in_is_a_warning() -> None:
+    found = alerts(alert("GUARD_TRIGGERED"), alert("GUARD_ROLLBACK"))["guard_intervention"]
+    assert found.severity is Severity.WARNING
+    assert "triggered 1 times and rolled back 1 times" in found.message
+
+
+def test_alerts_on_record_are_passed_on() -> None:
+    found = alerts(alert("mine", Severity.CRITICAL, 5))["mine"]
+    assert (found.severity, found.message, found.first_step) == (
+        Severity.CRITICAL,
+        "about mine",
+        5,
+    )
+
+
+def test_alerts_beyond_the_bound_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MAX_ALERTS_KEPT", 1)
+    assert "2 further alerts" in alerts(alert("a"), alert("b"), alert("c"))["more_alerts"].message
+
+
+def test_the_most_severe_comes_first() -> None:
+    found = alerts(train_step(loss=math.nan), alert("a", Severity.WARNING))
+    orders = [entry.severity.order for entry in found.values()]
+    assert orders == sorted(orders, reverse=True)
+    assert len(set(orders)) > 1

@@ -1,0 +1,52 @@
+"""A batch: the hot fields of the training steps as columns, the rest placed among them."""
+
+import math
+
+import numpy as np
+
+from gradience.core.signals.batch import NO_STEP, PlacedEvent, build_batch
+from gradience.core.telemetry.events import AnyEvent
+from tests.core.telemetry.sample_events import batch, evaluation, run_start, train_step
+
+
+def test_columns_have_one_row_per_training_step() -> None:
+    found = batch(run_start(), train_step(1, loss=2.0), train_step(None))
+    assert found.position.tolist() == [1, 2]
+    assert found.step.tolist() == [1, NO_STEP]
+    assert repr(found.loss.values.tolist()) == "[2.0, nan]"
+
+
+def test_a_logged_nan_differs_from_a_missing_value() -> None:
+    loss = batch(train_step(loss=math.nan), train_step(), train_step(loss=1.0)).loss
+    assert loss.logged.tolist() == [True, False, True]
+    assert loss.nonfinite().tolist() == [True, False, False]
+    assert loss.finite().tolist() == [False, False, True]
+
+
+def test_the_rate_is_the_largest_over_the_groups() -> None:
+    found = batch(train_step(lr=(1.0, 3.0)), train_step(lr=0.5), train_step(lr=()))
+    assert repr(found.lr.values.tolist()) == "[3.0, 0.5, nan]"
+    assert found.lr.logged.tolist() == [True, True, False]
+
+
+def test_a_nan_among_the_groups_is_seen_in_any_order() -> None:
+    found = batch(train_step(lr=(math.nan, 1.0)), train_step(lr=(1.0, math.nan)))
+    assert np.isnan(found.lr.values).all()
+
+
+def test_other_events_keep_their_place() -> None:
+    start, held_out = run_start("a"), evaluation("test")
+    found = build_batch([start, train_step(), held_out], start=10)
+    assert found.others == (PlacedEvent(10, start), PlacedEvent(12, held_out))
+    assert found.run_starts() == ((10, "a"),)
+
+
+def test_a_slice_is_the_batch_of_the_slice() -> None:
+    events: list[AnyEvent] = [run_start(), train_step(1), evaluation("test"), train_step(2)]
+    part = build_batch(events).slice(1, 3)
+    assert repr(part) == repr(build_batch(events[1:3], 1))
+
+
+def test_a_slice_stays_within_the_batch() -> None:
+    part = build_batch([train_step()], start=5).slice(0, 100)
+    assert (part.start, part.stop, part.step.tolist()) == (5, 6, [1])

@@ -1,0 +1,64 @@
+"""Whose run it is, how far it came and how it ended."""
+
+import math
+
+import msgspec
+import pytest
+
+from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.signals.analyzer import fold
+from gradience.core.signals.run_status import Outcome, RunSignal, run_status
+from gradience.core.telemetry.events import AnyEvent, RunStatus
+from tests.core.telemetry.sample_events import (
+    batch,
+    evaluation,
+    run_end,
+    run_start,
+    train_step,
+    unknown,
+)
+
+
+def signal(*events: AnyEvent) -> RunSignal:
+    return fold(run_status(), [batch(*events)])
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+def test_the_outcome_is_that_of_run_end(status: RunStatus) -> None:
+    found = signal(run_start(), run_end(status, "why"))
+    assert (found.outcome.value, found.reason) == (status.value, "why")
+
+
+def test_a_run_without_an_end_is_unfinished() -> None:
+    assert signal(run_start(), train_step()).outcome is Outcome.UNFINISHED
+
+
+def test_a_resume_takes_the_end_back_and_renews_the_config() -> None:
+    config = ConfigSnapshot(model_name="m")
+    found = signal(run_start(), run_end(RunStatus.ABORTED, "why"), run_start(config=config))
+    assert (found.outcome, found.reason, found.config) == (Outcome.UNFINISHED, None, config)
+
+
+def test_events_are_counted_by_name() -> None:
+    found = signal(run_start(), train_step(), train_step(), evaluation("t"), unknown("news"))
+    assert found.events == {"eval": 1, "news": 1, "run_start": 1, "train_step": 2}
+
+
+def test_the_extent_is_that_of_all_events_with_a_step() -> None:
+    found = signal(train_step(5), train_step(None), train_step(3), evaluation("t", 8))
+    assert (found.first_step, found.last_step) == (3, 8)
+
+
+def test_the_duration_is_from_the_first_to_the_last_finite_stamp() -> None:
+    odd = msgspec.structs.replace(train_step(), ts=math.nan)
+    assert signal(train_step(), odd, run_end()).duration_s == 8.0
+    assert signal(odd).duration_s is None
+
+
+def test_a_run_without_a_start_is_named_by_its_first_training_step() -> None:
+    other = msgspec.structs.replace(train_step(2), run_id="b")
+    assert signal(train_step(None), other).run_id == "r"
+
+
+def test_an_empty_stream_has_no_run() -> None:
+    assert fold(run_status(), []) == RunSignal()

@@ -1,0 +1,1 @@
+"""The Trainer callback, in real runs."""

@@ -1,0 +1,222 @@
+"""The Trainer callback, in real runs."""
+
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from gradience import api
+from gradience.core.telemetry.events import Eval, Metrics, RunStart, TrainStep
+from gradience.vnext.integrations.hf import GradienceCallback, GradienceCallbackConfig
+from gradience.vnext.telemetry_reader import TelemetryReader
+from tests.shell.trainer.tiny_trainer import names, rows, tiny_model, tiny_trainer
+
+pytestmark = [
+    pytest.mark.trainer,
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),
+]
+
+
+def events(path: Path, kind: type) -> list[object]:
+    return [event for event in TelemetryReader(path).iter_events() if isinstance(event, kind)]
+
+
+def run_start(path: Path) -> RunStart:
+    (event,) = events(path, RunStart)
+    assert isinstance(event, RunStart)
+    return event
+
+
+def test_one_line_records_the_run(tmp_path: Path) -> None:
+    tiny_trainer(tmp_path, GradienceCallback(), eval_strategy="steps", eval_steps=4).train()
+    path = tmp_path / "run.jsonl"
+    assert names(path) == [
+        "run_start", "train_step", "eval", "train_step", "eval", "metrics", "run_end",
+    ]  # fmt: skip
+    steps = [e.step for e in events(path, TrainStep) if isinstance(e, TrainStep)]
+    assert steps == [2, 4, 6, 8]
+    assert TelemetryReader(path).validate() == ()
+
+
+def test_train_step_has_the_hot_numbers_as_numbers(tmp_path: Path) -> None:
+    tiny_trainer(tmp_path, GradienceCallback()).train()
+    step = events(tmp_path / "run.jsonl", TrainStep)[0]
+    assert isinstance(step, TrainStep)
+    assert all(isinstance(n, float) for n in (step.loss, step.lr, step.grad_norm, step.epoch))
+
+
+def test_config_is_that_of_the_arguments_and_the_adapter(tmp_path: Path) -> None:
+    trainer = tiny_trainer(tmp_path, GradienceCallback(), learning_rate=3e-4, weight_decay=0.05)
+    trainer.train()
+    config = run_start(tmp_path / "run.jsonl").config
+    assert (config.lora.r, config.lora.alpha, config.lora.alpha_over_r) == (2, 8.0, 4.0)
+    assert config.lora.target_modules == ("q_lin", "v_lin")
+    assert (config.optimizer.name, config.optimizer.lr) == ("adamw_torch_fused", 3e-4)
+    assert config.optimizer.weight_decay == 0.05
+    assert (config.training.batch_size, config.training.max_steps) == (4, 8)
+
+
+def test_meta_counts_parameters_and_names_versions(tmp_path: Path) -> None:
+    trainer = tiny_trainer(tmp_path, GradienceCallback())
+    trainer.train()
+    meta = run_start(tmp_path / "run.jsonl").meta
+    trainable = sum(p.numel() for p in tiny_model().parameters() if p.requires_grad)
+    assert meta["trainable_parameters"] == trainable
+    assert isinstance(meta["versions"], dict)
+    assert {"gradience", "torch", "transformers", "peft"} <= meta["versions"].keys()
+
+
+def test_quantisation_settings_stand_in_meta(tmp_path: Path) -> None:
+    model = tiny_model()
+    quantised = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "_private": "x"}
+    callback = GradienceCallback()
+    state, control = TrainerState(is_world_process_zero=True), TrainerControl()
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
+    model.config.quantization_config = SimpleNamespace(to_dict=lambda: quantised)
+    callback.on_train_begin(args, state, control, model=model)
+    callback.on_train_end(args, state, control)
+    meta = run_start(tmp_path / "run.jsonl").meta
+    assert meta["quantization"] == {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bits": 4,
+    }
+
+
+def test_monitor_tells_the_gap_with_nothing_else_to_do(tmp_path: Path) -> None:
+    tiny_trainer(tmp_path, GradienceCallback(), eval_strategy="steps", eval_steps=4).train()
+    report = api.monitor(tmp_path / "run.jsonl")
+    assert report.signals.gap is not None
+    assert report.signals.extras["train_estimated"] is True
+    assert report.signals.test.ppl is not None
+    assert report.run.outcome.value == "ok"
+
+
+def test_several_eval_sets_are_recorded_each_under_its_own_name(tmp_path: Path) -> None:
+    sets = {"train": rows(16), "test": rows(16, 1), "other_domain": rows(16, 2)}
+    trainer = tiny_trainer(
+        tmp_path, GradienceCallback(), eval_sets=sets, eval_strategy="steps", eval_steps=8
+    )
+    trainer.train()
+    found = [e for e in events(tmp_path / "run.jsonl", Eval) if isinstance(e, Eval)]
+    assert [event.split for event in found] == ["train", "test", "other_domain"]
+    assert all(isinstance(event.metrics["loss"], float) for event in found)
+    signals = api.monitor(tmp_path / "run.jsonl").signals
+    assert signals.extras["train_estimated"] is False
+
+
+def test_evaluate_and_predict_after_training_belong_to_the_run(tmp_path: Path) -> None:
+    trainer = tiny_trainer(tmp_path, GradienceCallback())
+    trainer.train()
+    trainer.evaluate()
+    trainer.predict(rows(8, 3))  # type: ignore[arg-type]  # a list of rows is a data set
+    path = tmp_path / "run.jsonl"
+    found = [e for e in events(path, Eval) if isinstance(e, Eval)]
+    assert [event.split for event in found] == ["eval", "test"]
+    assert len({event.run_id for event in TelemetryReader(path).iter_events()}) == 1
+
+
+def test_closing_summary_is_kept(tmp_path: Path) -> None:
+    tiny_trainer(tmp_path, GradienceCallback()).train()
+    (summary,) = events(tmp_path / "run.jsonl", Metrics)
+    assert isinstance(summary, Metrics)
+    assert summary.kind == "train_summary"
+    assert "train_loss" in summary.metrics
+
+
+def test_settings_name_the_file_the_task_and_the_run(tmp_path: Path) -> None:
+    config = GradienceCallbackConfig(
+        output_dir=tmp_path / "elsewhere",
+        filename="record.jsonl",
+        run_id="run-1",
+        dataset_name="data",
+        task_profile="easy_classification",
+        notes="first try",
+    )
+    tiny_trainer(tmp_path, GradienceCallback(config)).train()
+    start = run_start(tmp_path / "elsewhere" / "record.jsonl")
+    assert start.run_id == "run-1"
+    assert start.config.dataset_name == "data"
+    assert start.config.task_profile.value == "easy_classification"
+    assert start.config.notes == "first try"
+
+
+def test_nothing_private_is_written(tmp_path: Path) -> None:
+    secret = tmp_path / "home_of_somebody"
+    model = tiny_model()
+    model.config._name_or_path = str(secret / "models" / "my-base")
+    config = GradienceCallbackConfig(notes="n" * 300, dataset_name=str(secret / "prompts"))
+    trainer = tiny_trainer(
+        secret,
+        GradienceCallback(config),
+        model=model,
+        run_name="secret-run",
+        hub_token="hf_token",  # noqa: S106  a marked secret
+    )
+    trainer.train()
+    text = (secret / "run.jsonl").read_text()
+    for private in ("home_of_somebody", "secret-run", "hf_token", str(tmp_path), "nnnn"):
+        assert private not in text
+    assert run_start(secret / "run.jsonl").config.notes == "[REDACTED len=300]"
+
+
+def test_text_is_kept_only_by_opt_in(tmp_path: Path) -> None:
+    config = GradienceCallbackConfig(notes="n" * 300, telemetry_allow_text=True)
+    tiny_trainer(tmp_path, GradienceCallback(config)).train()
+    assert run_start(tmp_path / "run.jsonl").config.notes == "n" * 300
+
+
+def test_a_telemetry_file_that_cannot_be_written_does_not_stop_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    callback = GradienceCallback(GradienceCallbackConfig(output_dir=blocked))
+    with caplog.at_level(logging.WARNING, logger="gradience"):
+        result = tiny_trainer(tmp_path, callback).train()
+    assert result.global_step == 8
+    assert callback.dropped_events > 1
+    assert [record.name for record in caplog.records].count("gradience") == 1
+    assert "training goes on" in caplog.text
+
+
+def test_only_world_rank_zero_writes(tmp_path: Path) -> None:
+    callback = GradienceCallback()
+    state = TrainerState(is_world_process_zero=False)
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
+    callback.on_train_begin(args, state, TrainerControl(), model=tiny_model())
+    callback.on_log(args, state, TrainerControl(), logs={"loss": 1.0})
+    callback.on_train_end(args, state, TrainerControl())
+    assert not (tmp_path / "run.jsonl").exists()
+
+
+def test_a_log_whose_keys_clash_with_the_record_is_kept(tmp_path: Path) -> None:
+    callback = GradienceCallback()
+    state = TrainerState(is_world_process_zero=True, global_step=3)
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
+    callback.on_log(args, state, TrainerControl(), logs={"loss": 1.0, "step": 9, "event": "x"})
+    record = json.loads((tmp_path / "run.jsonl").read_text())
+    assert callback.dropped_events == 0
+    assert (record["step"], record["extra_step"], record["extra_event"]) == (3, 9, "x")
+
+
+def test_a_second_training_is_a_second_run(tmp_path: Path) -> None:
+    trainer = tiny_trainer(tmp_path, GradienceCallback())
+    trainer.train()
+    trainer.train()
+    report = api.monitor(tmp_path / "run.jsonl")
+    assert report.n_runs == 2
+    assert report.loss.n == 4
+
+
+def test_recording_does_not_change_the_weights(tmp_path: Path) -> None:
+    from transformers import TrainerCallback
+
+    with_record, without = tiny_model(), tiny_model()
+    tiny_trainer(tmp_path, GradienceCallback(), model=with_record).train()
+    tiny_trainer(tmp_path, TrainerCallback(), model=without).train()
+    pairs = zip(with_record.parameters(), without.parameters(), strict=True)
+    assert all(bool((a == b).all()) for a, b in pairs)
