@@ -1,4 +1,4 @@
-"""Settings that all tests share: offline, and Hypothesis profiles ``fast``, ``ci``, ``thorough``."""
+"""What all tests share: offline, and the Hypothesis profiles ``fast``, ``ci``, ``thorough``."""
 
 import os
 

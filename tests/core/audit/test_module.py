@@ -131,11 +131,6 @@ def test_double_precision_factors_of_any_size_are_audited(size: float) -> None:
     assert row.energy_rank_90 == _row().energy_rank_90
 
 
-@pytest.mark.xfail(
-    raises=(OverflowError, RuntimeWarning),
-    reason="squares of norms above 1e154, which only float64 factors reach, overflow: the status "
-    "of such a module is to be decided",
-)
 def test_norms_whose_squares_overflow_do_not_end_the_audit() -> None:
     a, b = (factor.astype(np.float64) * 1e100 for factor in factors())
     assert audit_module(tensor_pair(dtype="F64"), _config(), a, b).row.r == 4

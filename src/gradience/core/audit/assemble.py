@@ -202,7 +202,7 @@ def _policies(modules: Sequence[ModuleAudit], policy: AuditPolicy) -> PolicyTabl
     importance = {
         module.row.name: float(module.row.params)
         if metric == "params_share"
-        else (module.row.delta_fro_norm or 0.0) ** 2
+        else (module.row.delta_fro_norm or 0.0) * (module.row.delta_fro_norm or 0.0)
         for module in trained
     }
     labels = [spec.label for spec in policy.rank_policies]

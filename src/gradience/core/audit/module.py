@@ -154,7 +154,7 @@ def _with_quantities(
         effective_rank=effective_rank(values),
         utilization=None if stable is None else stable / row.r,
         sigma_max=sigma_max,
-        frob_sq=fro**2,
+        frob_sq=fro * fro,
         energy_rank_90=energy_rank(values, 0.90),
         energy_rank_95=energy_rank(values, 0.95),
         energy_rank_99=energy_rank(values, 0.99),

@@ -92,7 +92,8 @@ def fold_unknown_keys(config: Mapping[str, object]) -> tuple[dict[str, object], 
         The same content in the shape that :class:`ConfigSnapshot` accepts, and the dotted names
         of the keys that were moved.
     """
-    folded, moved = _fold(config, ConfigSnapshot)
+    given = {key: item for key, item in config.items() if key not in PARTS or item is not None}
+    folded, moved = _fold(given, ConfigSnapshot)
     for part, struct in PARTS.items():
         value = folded.get(part)
         if isinstance(value, Mapping):

@@ -94,7 +94,7 @@ class TopLayers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Composition(msgspec.Struct, frozen=True, kw_only=True):
-    """How the energy ‖ΔW‖_F² is shared over layers; empty for a zero update."""
+    """How the energy ‖ΔW‖_F² is shared over layers; empty where it is zero or overflows."""
 
     energy_total_fro2: float
     layers: tuple[LayerShare, ...] = ()
@@ -156,7 +156,7 @@ def global_gain(
 def composition(layers: Sequence[LayerGain], policy: ConcentrationPolicy) -> Composition:
     """Shares of the update's energy by layer, and how concentrated they are."""
     total = sum(layer.delta_fro_sq_sum for layer in layers)
-    if not total > 0:
+    if not 0 < total < math.inf:
         return Composition(energy_total_fro2=total)
     shares = tuple(
         LayerShare(
@@ -212,9 +212,9 @@ def _layer_gain(group: list[ModuleGain]) -> LayerGain:
         layer=group[0].layer,
         layer_name=group[0].layer_name,
         n_modules=len(group),
-        delta_fro_sq_sum=sum(m.delta_fro**2 for m in group),
+        delta_fro_sq_sum=sum(m.delta_fro * m.delta_fro for m in group),
         delta_fro_sum=sum(m.delta_fro for m in group),
-        rel_delta_fro_sq_sum=sum(ratio**2 for ratio in relative) if relative else None,
+        rel_delta_fro_sq_sum=sum(ratio * ratio for ratio in relative) if relative else None,
     )
 
 

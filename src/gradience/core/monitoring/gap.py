@@ -7,6 +7,7 @@ from typing import TypeGuard
 import attrs
 import msgspec
 
+from gradience.core.numbers import real_number
 from gradience.core.signals.evals import EvalSignal, SplitEval
 from gradience.core.signals.loss import LossSignal
 
@@ -66,7 +67,7 @@ def eval_metrics(metrics: Mapping[str, object]) -> EvalMetrics:
     extras: dict[str, object] = {}
     for key, value in metrics.items():
         field = named.get(key)
-        number = _number(value)
+        number = real_number(value)
         if field is None or number is None or field in found:
             extras[key] = value
         else:
@@ -179,9 +180,3 @@ def _ratio(
 
 def _is_perplexity(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value) and value > 0
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)

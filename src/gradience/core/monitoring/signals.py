@@ -15,6 +15,7 @@ from gradience.core.monitoring.gap import (
     perplexity_gap,
     train_metrics,
 )
+from gradience.core.numbers import real_number
 from gradience.core.signals.pipeline import RunSignals
 
 __all__ = ["EvalMetrics", "SignalSnapshot", "eval_metrics", "signal_snapshot"]
@@ -87,11 +88,4 @@ def _extras(signals: RunSignals, gap: Gap, *, estimated: bool) -> dict[str, obje
 
 def _audited(audit: Mapping[str, object], key: str) -> float | None:
     """A number of an audit summary; an audit of no layer (``n_layers`` 0) found none."""
-    value = audit.get(key)
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not audit.get("n_layers", 1)
-    ):
-        return None
-    return float(value)
+    return real_number(audit.get(key)) if audit.get("n_layers", 1) else None

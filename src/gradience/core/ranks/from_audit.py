@@ -7,6 +7,7 @@ import msgspec
 from gradience.core.adapter.module_names import module_type
 from gradience.core.adapter.tensors import base_module_name
 from gradience.core.errors import ConfigError
+from gradience.core.numbers import real_number
 from gradience.core.ranks.suggest import (
     GlobalSuggestion,
     ModuleRank,
@@ -65,7 +66,7 @@ def suggest_global_ranks_from_audit(
     policy = policy or SuggestionPolicy()
     summary = _flat(summary)
     current = _current_rank(summary)
-    median, p90 = (_number(summary.get(f"energy_rank_90_{q}")) for q in ("p50", "p90"))
+    median, p90 = (real_number(summary.get(f"energy_rank_90_{q}")) for q in ("p50", "p90"))
     suggested = [None if k is None else snap_up(k, current, policy) for k in (median, p90)]
     params = summary.get("total_lora_params")
     return GlobalSuggestion(
@@ -123,7 +124,3 @@ def _current_rank(summary: Mapping[str, object]) -> int:
     if isinstance(current, int) and current > 0:
         return current
     return max(row.r for row in _rows(summary))
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

@@ -142,7 +142,9 @@ def _gram_route(a: Factor, b: Factor, policy: ReductionPolicy) -> Floats | None:
     values = np.zeros(a.shape[0])
     values[: len(products)] = np.linalg.svd(root_b @ root_a.T, compute_uv=False)
     largest_a, largest_b = np.linalg.norm(gram_a, 2), np.linalg.norm(gram_b, 2)
-    error_sq = policy.gram_error * EPS * float(largest_a * largest_b)
+    error_sq = policy.gram_error * EPS * float(largest_a) * float(largest_b)
+    if not np.isfinite(error_sq):
+        return None
     return (
         values if _exact_enough(values[: min(a.shape[1], b.shape[0])], error_sq, policy) else None
     )

@@ -1,12 +1,15 @@
 """Builds events from whatever a trainer hands over; time and ids come in as arguments."""
 
+import operator
 from collections.abc import Mapping, Sequence
+from typing import SupportsIndex, TypedDict
 
 import attrs
 import msgspec
 
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import TelemetryError
+from gradience.core.numbers import real_number
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import (
     TELEMETRY_SCHEMA_VERSION,
@@ -23,6 +26,16 @@ from gradience.core.telemetry.events import (
 from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_value
 
 _Extras = Mapping[str, object]
+
+
+class _Envelope(TypedDict):
+    """What the constructors of all events take."""
+
+    schema: str
+    ts: float
+    run_id: str
+    step: int | None
+    extras: _Extras
 
 
 @attrs.frozen(kw_only=True)
@@ -57,13 +70,9 @@ class EventBuilder:
                 f"fit: {error}. Put keys of your own under 'extras'."
             ) from error
         return RunStart(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
+            **self._envelope(ts, step, extras),
             config=snapshot,
             meta=plain_mapping(meta, self.policy, "meta"),
-            extras=plain_mapping(extras, self.policy),
         )
 
     def train_step(
@@ -82,15 +91,11 @@ class EventBuilder:
             {"loss": loss, "lr": lr, "grad_norm": grad_norm, "epoch": epoch}, self.policy
         )
         return TrainStep(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
-            loss=_number(hot.get("loss")),
+            **self._envelope(ts, step, {**extras, **odd}),
+            loss=real_number(hot.get("loss")),
             lr=_rates(hot.get("lr")),
-            grad_norm=_number(hot.get("grad_norm")),
-            epoch=_number(hot.get("epoch")),
-            extras=plain_mapping({**extras, **odd}, self.policy) if extras or odd else {},
+            grad_norm=real_number(hot.get("grad_norm")),
+            epoch=real_number(hot.get("epoch")),
         )
 
     def eval(
@@ -98,13 +103,9 @@ class EventBuilder:
     ) -> Eval:
         """An ``eval`` event."""
         return Eval(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
+            **self._envelope(ts, step, extras),
             split=self._text(split, "split"),
             metrics=plain_mapping(metrics, self.policy, "metrics"),
-            extras=plain_mapping(extras, self.policy),
         )
 
     def metrics(
@@ -112,13 +113,9 @@ class EventBuilder:
     ) -> Metrics:
         """A ``metrics`` event."""
         return Metrics(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
+            **self._envelope(ts, step, extras),
             kind=self._text(kind, "kind"),
             metrics=plain_mapping(metrics, self.policy, "metrics"),
-            extras=plain_mapping(extras, self.policy),
         )
 
     def alert(
@@ -134,15 +131,11 @@ class EventBuilder:
     ) -> Alert:
         """An ``alert`` event."""
         return Alert(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
+            **self._envelope(ts, step, extras),
             severity=severity,
             code=self._text(code, "code"),
             message=self._text(message, "message"),
             context=plain_mapping(context, self.policy, "context"),
-            extras=plain_mapping(extras, self.policy),
         )
 
     def recommendation(
@@ -151,12 +144,8 @@ class EventBuilder:
         """A ``recommendation`` event."""
         plain = plain_value(items, self.policy, "recommendations")
         return RecommendationEvent(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
+            **self._envelope(ts, step, extras),
             recommendations=msgspec.convert(plain, tuple[Recommendation, ...]),
-            extras=plain_mapping(extras, self.policy),
         )
 
     def run_end(
@@ -169,17 +158,31 @@ class EventBuilder:
     ) -> RunEnd:
         """A ``run_end`` event."""
         return RunEnd(
-            schema=TELEMETRY_SCHEMA_VERSION,
-            ts=ts,
-            run_id=self.run_id,
-            step=step,
+            **self._envelope(ts, step, extras),
             status=status,
             reason=None if reason is None else self._text(reason, "reason"),
-            extras=plain_mapping(extras, self.policy),
         )
+
+    def _envelope(self, ts: float, step: object, extras: _Extras) -> _Envelope:
+        return {
+            "schema": TELEMETRY_SCHEMA_VERSION,
+            "ts": ts,
+            "run_id": self.run_id,
+            "step": _step_number(step),
+            "extras": plain_mapping(extras, self.policy) if extras else {},
+        }
 
     def _text(self, text: str, path: str) -> str:
         return str(plain_value(text, self.policy, path))
+
+
+def _step_number(step: object) -> int | None:
+    """The step as Python's integer; NumPy's and one-element integer tensors are fine."""
+    if step is None:
+        return None
+    if isinstance(step, SupportsIndex):
+        return operator.index(step)
+    raise TelemetryError(f"step: expected an integer or None, found {type(step).__name__}")
 
 
 def _hot_numbers(
@@ -192,19 +195,13 @@ def _hot_numbers(
         if value is None:
             continue
         plain = value if type(value) is float else plain_value(value, policy, name)
-        fits = _number(plain) is not None or (name == "lr" and _rates(plain) is not None)
+        fits = real_number(plain) is not None or (name == "lr" and _rates(plain) is not None)
         (hot if fits else odd)[name] = plain
     return hot, odd
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
-
-
 def _rates(value: object) -> float | tuple[float, ...] | None:
     if isinstance(value, list):
-        numbers = [number for item in value if (number := _number(item)) is not None]
+        numbers = [number for item in value if (number := real_number(item)) is not None]
         return tuple(numbers) if len(numbers) == len(value) else None
-    return _number(value)
+    return real_number(value)

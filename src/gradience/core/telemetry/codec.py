@@ -20,6 +20,7 @@ from gradience.core.nonfinite import (
     restore_nonfinite,
     split_nonfinite,
 )
+from gradience.core.numbers import nesting_depth, real_number
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import (
     EVENT_TYPES,
@@ -35,8 +36,14 @@ from gradience.core.telemetry.events import (
 ENVELOPE_KEYS = ("schema", "ts", "run_id", "event", "step")
 """The keys of every record."""
 
+MAX_DEPTH = 100
+"""Deepest nesting of a record that is read: far beyond any payload, far below Python's stack."""
+
 COLLISION_PREFIX = "extra_"
 """Put before an extra whose name the record needs for itself (``step``, ``event`` …)."""
+
+NULLABLE_OPTIONALS = ("meta", "context")
+"""Optional mappings that other writers may give as null."""
 
 FREE_EVENTS = frozenset({"train_step"})
 """Events whose payload is open by contract: extra keys there are data, not news."""
@@ -98,12 +105,24 @@ def decode_line(line: bytes) -> Decoded:
         event = _DECODER.decode(line)
     except (msgspec.MsgspecError, RecursionError):
         event = None
-    if event is not None and event.schema == TELEMETRY_SCHEMA_VERSION:
+    if event is not None and event.schema == TELEMETRY_SCHEMA_VERSION and _is_shallow(event, line):
         return Decoded(event)
     try:
         return _decode_slowly(line)
     except RecursionError:
-        return _nothing("not_json", "expected one JSON object, found one nested too deeply")
+        return _too_deep()
+
+
+def _is_shallow(event: KnownEvent, line: bytes) -> bool:
+    """Whether the event's payload may be walked; a training step's always may."""
+    if isinstance(event, TrainStep):
+        return True
+    return line.count(b"[") + line.count(b"{") <= MAX_DEPTH
+
+
+def _too_deep() -> Decoded:
+    problem = f"expected at most {MAX_DEPTH} levels, found a record nested too deeply; not read"
+    return _nothing("too_deep", problem)
 
 
 def parse_json(text: bytes) -> object:
@@ -165,6 +184,8 @@ def _decode_slowly(line: bytes) -> Decoded:
         return _nothing("not_json", f"expected one JSON object, found what does not parse: {error}")
     if not isinstance(value, dict):
         return _nothing("not_object", f"expected a JSON object, found {type(value).__name__}")
+    if nesting_depth(value, MAX_DEPTH) > MAX_DEPTH:
+        return _too_deep()
     schema = value.get("schema")
     if schema != TELEMETRY_SCHEMA_VERSION:
         found = f"schema {schema!r}" if "schema" in value else "a record without a schema"
@@ -233,6 +254,9 @@ def _modernise(record: dict[str, object]) -> tuple[dict[str, object], tuple[str,
     step = shaped.setdefault("step", None)
     if isinstance(step, float) and step.is_integer():
         shaped["step"] = int(step)
+    for key in NULLABLE_OPTIONALS:
+        if shaped.get(key, key) is None:
+            del shaped[key]
     config = shaped.get("config")
     if shaped["event"] == "run_start" and isinstance(config, Mapping):
         shaped["config"], inner = fold_unknown_keys(config)
@@ -270,19 +294,10 @@ def _kept_whole(record: dict[str, object], code: str, problem: str) -> Decoded:
     event = UnknownEvent(
         event=str(record.get("event")),
         schema=str(record["schema"]),
-        ts=_float_or_none(ts),
+        ts=real_number(ts),
         run_id=run_id if isinstance(run_id, str) else None,
         step=step if isinstance(step, int) and not isinstance(step, bool) else None,
         payload=record,
     )
     severity = Severity.INFO if code == "unknown_event" else Severity.WARNING
     return Decoded(event, (LineIssue(severity, code, f"{problem}; the record is kept as it is"),))
-
-
-def _float_or_none(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None

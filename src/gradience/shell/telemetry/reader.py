@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import TelemetryError, TelemetrySchemaError
@@ -27,6 +27,9 @@ from gradience.core.telemetry.issues import (
 
 BATCH_EVENTS = 4096
 """Events per columnar batch: large enough to vectorise, small enough to stay in cache."""
+
+PATIENCE_LINES = 100
+"""Lines without a single v1 record after which a file is refused."""
 
 SNIFF_BYTES = 64 * 2**20
 """Largest file that is parsed as one JSON document to name it in a refusal."""
@@ -120,7 +123,7 @@ class TelemetryReader:
     def _numbered(self) -> Iterator[NumberedEvent]:
         self._log = IssueLog()
         seen_schema = False
-        first_foreign: tuple[int, bytes] | None = None
+        strangers: list[tuple[int, bytes]] = []
         try:
             with self.path.open("rb") as file:
                 for number, line in enumerate(file, 1):
@@ -131,15 +134,16 @@ class TelemetryReader:
                         seen_schema = True
                         yield NumberedEvent(number, event)
                     elif not seen_schema:
-                        first_foreign = first_foreign or (number, line)
-                        self._refuse_other_schema(number, line)
+                        strangers.append((number, line))
+                        if len(strangers) >= PATIENCE_LINES:
+                            break
         except OSError as error:
             raise TelemetryError(
                 f"{self.path}: cannot read the telemetry file: {error.strerror}. Name a file "
                 "that GradienceCallback() wrote (by default <output_dir>/run.jsonl)."
             ) from error
         if not seen_schema:
-            self._refuse(first_foreign)
+            self._refuse(strangers)
 
     def _decode(self, number: int, line: bytes) -> AnyEvent | None:
         event, issues = decode_line(line)
@@ -160,25 +164,29 @@ class TelemetryReader:
                     "the rest of the file and list this as an issue."
                 )
 
-    def _refuse_other_schema(self, number: int, line: bytes) -> None:
-        try:
-            record = parse_json(line)
-        except ValueError:
-            return
-        place = f"{self.path}:{number}"
-        raise TelemetrySchemaError(refusal(place, describe_foreign_log(record)))
-
-    def _refuse(self, first: tuple[int, bytes] | None) -> None:
-        if first is None:
+    def _refuse(self, strangers: list[tuple[int, bytes]]) -> NoReturn:
+        """Names what the file is instead of telemetry v1."""
+        if not strangers:
             raise TelemetryError(refusal(str(self.path), "an empty file"))
+        for number, line in strangers:
+            found = _described(line)
+            if found is not None:
+                raise TelemetrySchemaError(refusal(f"{self.path}:{number}", found))
         if self.path.stat().st_size <= SNIFF_BYTES:
-            try:
-                record = parse_json(self.path.read_bytes())
-            except ValueError:
-                pass
-            else:
-                raise TelemetrySchemaError(refusal(str(self.path), describe_foreign_log(record)))
-        raise TelemetryError(refusal(f"{self.path}:{first[0]}", "lines that are not JSON"))
+            found = _described(self.path.read_bytes())
+            if found is not None:
+                raise TelemetrySchemaError(refusal(str(self.path), found))
+        place = f"{self.path}:{strangers[0][0]}"
+        raise TelemetryError(refusal(place, "lines that are not JSON"))
+
+
+def _described(text: bytes) -> str | None:
+    """What a JSON document is, by its keys; None where it is no mapping or list."""
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return None
+    return describe_foreign_log(value) if isinstance(value, dict | list) else None
 
 
 def _torn(line: bytes) -> LineIssue:

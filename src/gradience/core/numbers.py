@@ -1,0 +1,49 @@
+"""Numbers out of untyped data."""
+
+import math
+from collections.abc import Iterable
+
+
+def real_number(value: object) -> float | None:
+    """A float, where ``value`` is an int or a float (NaN and infinities included).
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The number, infinite for an integer beyond the range of floats; None for a bool, a string
+        or anything else that is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def nesting_depth(value: object, limit: int) -> int:
+    """How many dicts and lists lie within each other, without recursion.
+
+    Args:
+        value: JSON-like data.
+        limit: Counting stops just beyond it.
+
+    Returns:
+        The depth, 0 for a scalar; ``limit + 1`` for anything deeper.
+    """
+    level, depth = _containers([value]), 0
+    while level and depth <= limit:
+        level = [inner for outer in level for inner in _containers(_items(outer))]
+        depth += 1
+    return depth
+
+
+def _containers(values: Iterable[object]) -> list[object]:
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def _items(container: object) -> Iterable[object]:
+    if isinstance(container, dict):
+        return container.values()
+    return container if isinstance(container, list) else ()
