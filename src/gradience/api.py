@@ -19,7 +19,7 @@ from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.ranks.policies import RankPolicySpec, parse_rank_policy
 from gradience.core.signals.pipeline import run_signals
 from gradience.core.spectra.reduction import Factor
-from gradience.shell.adapters.weights import ArrayWeights
+from gradience.shell.adapters.weights import array_weights
 from gradience.shell.audit import AuditRequest, audit_weights, run_audit
 from gradience.shell.configs import find_peft_config, find_training_args, load_config
 from gradience.shell.telemetry.reader import TelemetryReader
@@ -202,7 +202,7 @@ def audit_lora_state_dict(
     config = require_lora(peft_lora_config(adapter_config, MEMORY), MEMORY)
     source = AuditSource(peft_dir=MEMORY, adapter_config_path=MEMORY, adapter_weights_path=MEMORY)
     request = AuditRequest(base_model=base_model, policy=policy or AuditPolicy(layers=True))
-    return audit_weights(source, config, ArrayWeights(state_dict), request)
+    return audit_weights(source, config, array_weights(state_dict), request)
 
 
 def append_audit(report: AuditReport, run: StrPath) -> None:

@@ -19,8 +19,8 @@ class DemoSettings:
     """Lets the telemetry keep strings of any length."""
     block_length: int = 64
     """Tokens (characters) per example."""
-    pretrain_steps: int = 240
-    pretrain_batch: int = 32
+    pretrain_steps: int = 200
+    pretrain_batch: int = 24
     pretrain_lr: float = 3e-3
     finetune_steps: int = 160
     finetune_batch: int = 16

@@ -72,8 +72,7 @@ def run_audit(request: AuditRequest) -> AuditReport:
         adapter_weights_path=str(weights_path),
         base_model=request.base_model,
     )
-    with open_weights(weights_path) as weights:
-        return audit_weights(source, config, weights, request)
+    return audit_weights(source, config, open_weights(weights_path), request)
 
 
 def audit_weights(

@@ -87,8 +87,7 @@ def load_adapter_config(path: Path) -> PeftLoraConfig:
 
 def _refuse_other_layout(folder: Path) -> None:
     for path in sorted(folder.glob("*.safetensors")):
-        with open_weights(path) as weights:
-            layout = layout_name([tensor.name for tensor in weights.tensors])
+        layout = layout_name([tensor.name for tensor in open_weights(path).tensors])
         raise UnsupportedAdapterError(
             f"{path}: expected a PEFT adapter ({ADAPTER_CONFIG} and {WEIGHT_NAMES[0]}), found "
             f"{layout}, which this version does not read yet."
