@@ -42,7 +42,7 @@ property profile="ci" *args:
 bench *args:
     python -m benchmarks {{ args }}
 
-# regenerate docs/cli.md and docs/schemas/ from the code
+# regenerate docs/cli.md and docs/telemetry.schema.json from the code
 docs:
     python -m docs.generate
 

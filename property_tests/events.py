@@ -183,6 +183,7 @@ STREAMS: st.SearchStrategy[list[AnyEvent]] = st.lists(
         event=_NAMES,
         schema=st.just(TELEMETRY_SCHEMA_VERSION),
         ts=st.none() | NUMBERS,
+        run_id=st.sampled_from([None, "first", "second"]),
     ),
     max_size=16,
 )
@@ -194,6 +195,7 @@ class CutStream(NamedTuple):
 
     whole: Batch
     batches: tuple[Batch, ...]
+    events: tuple[AnyEvent, ...]
 
 
 def cut(events: list[AnyEvent], places: list[int]) -> CutStream:
@@ -201,7 +203,7 @@ def cut(events: list[AnyEvent], places: list[int]) -> CutStream:
     inside = sorted(place for place in places if place <= len(events))
     edges = [0, *inside, len(events)]
     batches = tuple(build_batch(events[low:high], low) for low, high in pairwise(edges))
-    return CutStream(build_batch(events), batches)
+    return CutStream(build_batch(events), batches, tuple(events))
 
 
 CUT_STREAMS = st.builds(cut, STREAMS, st.lists(st.integers(0, 16), max_size=5))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradience.core.nonfinite import NONFINITE_KEY, restore_nonfinite, split_nonfinite
-from gradience.core.telemetry.codec import decode_line, encode_event
-from gradience.core.telemetry.events import TELEMETRY_SCHEMA_VERSION, KnownEvent
+from gradience.core.telemetry.codec import HOT_KEYS, decode_line, encode_event
+from gradience.core.telemetry.events import TELEMETRY_SCHEMA_VERSION, KnownEvent, TrainStep
 from property_tests.events import EVENTS, JSON_OBJECTS, JSON_VALUES
 
 # Equality is that of repr: exact, and NaN equals NaN.
@@ -89,6 +89,19 @@ def test_any_record_of_the_schema_is_kept_and_can_be_written_again(
     assert event is not None
     again = decode_line(encode_event(event)).event
     assert repr(again) == repr(event)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(HOT_KEYS, JSON_VALUES)), JSON_VALUES)
+def test_an_odd_field_of_a_training_step_costs_only_itself(
+    hot: dict[str, object], step: object
+) -> None:
+    record = {"schema": TELEMETRY_SCHEMA_VERSION, "event": "train_step", "ts": 1.0, "run_id": "r"}
+    event, issues = decode_line(json.dumps({**record, **hot, "step": step}).encode())
+    assert isinstance(event, TrainStep)
+    numbers = {key: value for key, value in hot.items() if isinstance(value, float)}
+    assert repr({key: getattr(event, key) for key in numbers}) == repr(numbers)
+    assert {issue.code for issue in issues} <= {"odd_value", "coerced_value"}
+    assert len(event.extras) == sum(issue.code == "odd_value" for issue in issues)
 
 
 @given(JSON_VALUES)

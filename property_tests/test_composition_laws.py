@@ -106,10 +106,11 @@ def test_the_top_layers_hold_at_least_their_part(modules: list[ModuleGain]) -> N
 @given(MODULES)
 def test_rankings_descend(modules: list[ModuleGain]) -> None:
     layers = layer_gains(modules)
-    ranked = [m.delta_fro for m in global_gain(modules, layers, POLICY).top_modules_by_delta_fro]
+    shares = composition(layers, POLICY)
+    ranked = [m.delta_fro for m in global_gain(modules, shares, POLICY).top_modules_by_delta_fro]
     assert ranked == sorted((m.delta_fro for m in modules), reverse=True)[: POLICY.top_modules]
     tops = [
         layer.delta_fro_sq_sum
-        for layer in gain_summary(modules, layers, POLICY).top_layers_by_delta_fro
+        for layer in gain_summary(modules, layers, shares, POLICY).top_layers_by_delta_fro
     ]
     assert tops == sorted(tops, reverse=True)

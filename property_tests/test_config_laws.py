@@ -1,6 +1,7 @@
 """Laws of configurations: how they are laid over each other, and their round trip through files."""
 
 import json
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,6 +9,7 @@ import msgspec
 import yaml
 from hypothesis import given
 
+from gradience.core.checking.check import check_config
 from gradience.core.config.readers import overlay, with_ratio
 from gradience.core.config.snapshot import ConfigSnapshot, fold_unknown_keys
 from gradience.shell.configs import load_config
@@ -58,6 +60,18 @@ def test_overlay_does_not_mutate(base: ConfigSnapshot, over: ConfigSnapshot) -> 
 def test_the_ratio_is_worked_out_once(config: ConfigSnapshot) -> None:
     once = with_ratio(config)
     assert repr(with_ratio(once)) == repr(once)
+
+
+@given(CONFIGS)
+def test_every_config_is_judged_and_impossible_values_are_never_ok(config: ConfigSnapshot) -> None:
+    report = check_config(config)
+    actions = {item.action for item in report.recommendations}
+    floats = (config.optimizer.lr, config.optimizer.weight_decay, config.training.epochs)
+    if any(value is not None and not math.isfinite(value) for value in floats):
+        assert "fix_value" in actions
+    if config.lora.r is not None and config.lora.r < 1:
+        assert "set_rank" in actions
+    assert ("config_ok" in actions) is (actions == {"config_ok"})
 
 
 @given(CONFIGS)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from gradience.core.nonfinite import NONFINITE_KEY
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
-from gradience.core.telemetry.codec import encode_event
-from gradience.core.telemetry.events import AnyEvent, Recommendation
-from gradience.core.telemetry.payload import TextPolicy, plain_value
+from gradience.core.telemetry.codec import decode_line, encode_event
+from gradience.core.telemetry.events import AnyEvent, Eval, Recommendation
+from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_value
 from property_tests.events import JSON_VALUES
 
 TEXTS = st.text(st.characters(), max_size=20) | st.text(st.characters(), min_size=33, max_size=90)
@@ -100,6 +100,27 @@ def test_the_input_is_not_mutated(value: object, policy: TextPolicy) -> None:
     before = repr(value)
     plain_value(value, policy)
     assert repr(value) == before
+
+
+@given(st.dictionaries(TEXTS, st.integers(0, 9), max_size=6), POLICIES)
+def test_no_item_of_a_mapping_is_lost(values: dict[str, int], policy: TextPolicy) -> None:
+    plain = plain_mapping(values, policy)
+    assert list(plain.values()) == list(values.values())
+    assert all(len(key) <= policy.max_str_len for key in plain)
+
+
+@given(value=ANYTHING, depth=st.integers(0, 200), cyclic=st.booleans())
+def test_whatever_is_written_can_be_read(value: object, depth: int, *, cyclic: bool) -> None:
+    nested: dict[str, object] = {"inner": value}
+    innermost = nested
+    for _ in range(depth):
+        nested = {"inner": nested}
+    if cyclic:
+        innermost["again"] = nested
+    event = EventBuilder(run_id="run").eval(1.0, 1, "test", nested, nested)
+    read, issues = decode_line(encode_event(event))
+    assert isinstance(read, Eval)
+    assert {issue.code for issue in issues} <= {"unknown_keys"}
 
 
 @given(JSON_VALUES)

@@ -1,13 +1,14 @@
 """The law of the analyzers: a result does not depend on how the stream was cut into batches."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
 import msgspec
 import pytest
 from hypothesis import given
 
 from gradience.core.monitoring.report import monitor_report
-from gradience.core.signals import evals, nonfinite_values, records
+from gradience.core.signals import analyzer, evals, nonfinite_values, records
 from gradience.core.signals.analyzer import fold, latest_run
 from gradience.core.signals.batch import Batch
 from gradience.core.signals.evals import latest_evals
@@ -17,6 +18,7 @@ from gradience.core.signals.nonfinite_values import nonfinite_values as nonfinit
 from gradience.core.signals.pipeline import run_signals
 from gradience.core.signals.records import recorded
 from gradience.core.signals.run_status import run_status
+from gradience.core.telemetry.events import RunStart
 from property_tests.events import CUT_STREAMS, CutStream
 
 # Equality is that of repr: exact, and NaN equals NaN.
@@ -47,6 +49,7 @@ def test_a_result_does_not_depend_on_the_cuts(reading: Reading, stream: CutStrea
 @given(stream=CUT_STREAMS)
 def test_nor_does_it_where_memory_is_bounded(reading: Reading, stream: CutStream) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analyzer, "MAX_RUNS_KEPT", 1)
         patch.setattr(evals, "MAX_SPLITS", 2)
         patch.setattr(nonfinite_values, "MAX_NAMES", 5)
         patch.setattr(records, "MAX_ALERTS_KEPT", 2)
@@ -63,11 +66,11 @@ def test_the_input_is_not_mutated(reading: Reading, stream: CutStream) -> None:
 
 @given(stream=CUT_STREAMS)
 def test_states_are_values(stream: CutStream) -> None:
-    analyzer = latest_run(nonfinite())
-    states = [analyzer.init()]
+    last_run = latest_run(nonfinite())
+    states = [last_run.init()]
     seen = [repr(states[0])]
     for batch in stream.batches:
-        states.append(analyzer.update(states[-1], batch))
+        states.append(last_run.update(states[-1], batch))
         seen.append(repr(states[-1]))
     assert [repr(state) for state in states] == seen
 
@@ -75,13 +78,24 @@ def test_states_are_values(stream: CutStream) -> None:
 @given(stream=CUT_STREAMS)
 def test_only_the_last_run_counts(stream: CutStream) -> None:
     signals = run_signals([stream.whole])
-    starts = [*stream.whole.run_starts()]
-    last = max(
-        (place for i, (place, name) in enumerate(starts) if i and name != starts[i - 1][1]),
-        default=0,
-    )
-    alone = run_signals([stream.whole.slice(last, stream.whole.stop)])
+    starts = stream.whole.run_starts()
+    names = [name for _, name in starts] or [""]
+    edges = [0, *(place for place, _ in starts[1:]), stream.whole.stop]
+    parts = zip(names, pairwise(edges), strict=True)
+    alone = run_signals([stream.whole.slice(*part) for name, part in parts if name == names[-1]])
     assert repr(signals[:-1]) == repr(alone[:-1])
+    assert signals.n_runs == len({name for _, name in starts})
+
+
+@given(stream=CUT_STREAMS)
+def test_every_record_of_another_run_is_counted(stream: CutStream) -> None:
+    run_id, foreign = None, 0
+    for event in stream.events:
+        if isinstance(event, RunStart) or run_id is None:
+            run_id = event.run_id
+        foreign += event.run_id not in (None, run_id)
+    found = fold(run_status(), stream.batches)
+    assert (found.run_id, found.foreign_records) == (run_id, foreign)
 
 
 @given(stream=CUT_STREAMS)

@@ -7,7 +7,12 @@ import pytest
 
 from gradience import api
 from gradience.core.checking.rule import CheckPolicy
-from gradience.core.config.snapshot import ConfigSnapshot, LoraSnapshot, OptimizerSnapshot
+from gradience.core.config.snapshot import (
+    ConfigSnapshot,
+    LoraSnapshot,
+    OptimizerSnapshot,
+    TaskProfile,
+)
 from gradience.core.errors import ConfigError, TelemetryError, TelemetrySchemaError
 from gradience.core.monitoring.report import MonitorReport
 from gradience.shell.telemetry.reader import TelemetryReader
@@ -131,6 +136,13 @@ def test_a_snapshot_and_a_policy_may_be_given() -> None:
     report = api.check(config, policy=CheckPolicy(lr_high=1e-5))
     assert report.recommendations[0].action == "consider_lower_lr"
     assert report.sources == ()
+
+
+def test_a_task_profile_given_counts_even_where_it_is_unknown() -> None:
+    config = ConfigSnapshot(task_profile=TaskProfile.GENERATION)
+    report = api.check(config, task_profile=TaskProfile.UNKNOWN)
+    assert report.config.task_profile is TaskProfile.UNKNOWN
+    assert api.check(config).config.task_profile is TaskProfile.GENERATION
 
 
 def test_check_names_a_missing_file(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
+import msgspec
 
 from gradience.core.adapter.peft_config import peft_lora_config, require_lora
 from gradience.core.audit.assemble import AuditPolicy, AuditSource
@@ -13,17 +15,20 @@ from gradience.core.audit.report import AuditReport
 from gradience.core.checking.check import CheckReport, check_config
 from gradience.core.checking.rule import CheckPolicy
 from gradience.core.config.readers import overlay, with_ratio
-from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile
 from gradience.core.monitoring.alerts import MonitorPolicy
 from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.ranks.policies import RankPolicySpec, parse_rank_policy
 from gradience.core.signals.pipeline import run_signals
 from gradience.core.spectra.reduction import Factor
-from gradience.shell.adapters.weights import array_weights
+from gradience.shell.adapters.weights import state_dict_weights
 from gradience.shell.audit import AuditRequest, audit_weights, run_audit
 from gradience.shell.configs import find_peft_config, find_training_args, load_config
 from gradience.shell.telemetry.reader import TelemetryReader
 from gradience.shell.telemetry.writer import TelemetryWriter
+
+if TYPE_CHECKING:
+    import torch
 
 StrPath = str | os.PathLike[str]
 
@@ -48,6 +53,7 @@ def check(
     peft_dir: StrPath | None = None,
     training_dir: StrPath | None = None,
     flags: ConfigSnapshot | None = None,
+    task_profile: TaskProfile | None = None,
     policy: CheckPolicy | None = None,
 ) -> CheckReport:
     """Checks a configuration before GPU hours are spent on it.
@@ -62,6 +68,8 @@ def check(
         peft_dir: An adapter's folder.
         training_dir: A folder with a training_args.json.
         flags: Values that override all files.
+        task_profile: Overrides the profile of ``flags`` and files, also by ``UNKNOWN`` (which in
+            a snapshot means that nothing is said).
         policy: The rules' thresholds.
 
     Returns:
@@ -87,6 +95,8 @@ def check(
         if isinstance(part, Path):
             sources.append(str(part))
         merged = overlay(merged, load_config(part) if isinstance(part, Path) else part)
+    if task_profile is not None:
+        merged = msgspec.structs.replace(merged, task_profile=task_profile)
     return check_config(with_ratio(merged), policy, sources=tuple(sources))
 
 
@@ -102,7 +112,7 @@ def monitor(
     Args:
         run: A telemetry v1 file.
         gap_threshold: Held-out over training perplexity from which on an alert is raised.
-        strict_schema: Makes every oddity of the file an error.
+        strict_schema: Makes every issue of severity warning or above an error.
         policy: All thresholds.
 
     Returns:
@@ -178,7 +188,7 @@ def audit_lora_peft_dir(peft_dir: StrPath, *, base_model: str | None = None) -> 
 
 
 def audit_lora_state_dict(
-    state_dict: Mapping[str, Factor],
+    state_dict: "Mapping[str, Factor | torch.Tensor]",
     adapter_config: Mapping[str, object],
     *,
     base_model: str | None = None,
@@ -187,8 +197,7 @@ def audit_lora_state_dict(
     """Audits an adapter that is in memory.
 
     Args:
-        state_dict: PEFT's state dict as NumPy arrays (``tensor.float().cpu().numpy()``); not
-            mutated.
+        state_dict: PEFT's state dict, of torch tensors or NumPy arrays; not mutated.
         adapter_config: The content of its adapter_config.json, such as ``config.to_dict()``.
         base_model: Folder of the base model, for UDR and SDI.
         policy: Thresholds, and the sections of the report; every layer row by default.
@@ -202,7 +211,7 @@ def audit_lora_state_dict(
     config = require_lora(peft_lora_config(adapter_config, MEMORY), MEMORY)
     source = AuditSource(peft_dir=MEMORY, adapter_config_path=MEMORY, adapter_weights_path=MEMORY)
     request = AuditRequest(base_model=base_model, policy=policy or AuditPolicy(layers=True))
-    return audit_weights(source, config, array_weights(state_dict), request)
+    return audit_weights(source, config, state_dict_weights(state_dict), request)
 
 
 def append_audit(report: AuditReport, run: StrPath) -> None:

@@ -167,3 +167,52 @@ def test_view_fits_80_columns_and_has_no_colour_codes(cli: Cli, adapter: Path) -
     assert "utilisation" in result.out
     assert "\x1b[" not in result.out
     assert max(map(len, result.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "200"])
+def test_no_digit_is_cut_whatever_the_width(
+    cli: Cli, adapter: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    printed = cli("audit", "--peft-dir", adapter, "--layers").out
+    assert "1,344" in printed
+    assert printed.count("model.layers") or "q_proj" in printed
+
+
+@pytest.mark.parametrize("flag", ["--top-singular-values", "--top-wasteful"])
+def test_negative_counts_exit_2(cli: Cli, adapter: Path, flag: str) -> None:
+    assert cli("audit", "--peft-dir", adapter, f"{flag}=-1").code == 2
+
+
+def test_a_norm_cache_needs_a_base_model(cli: Cli, adapter: Path, tmp_path: Path) -> None:
+    result = cli("audit", "--peft-dir", adapter, "--base-norms-cache", tmp_path / "n.json")
+    assert result.code == 2
+    assert "--base-model" in result.err
+
+
+def test_all_policies_stand_beside_named_ones(cli: Cli, adapter: Path) -> None:
+    args = ("audit", "--peft-dir", adapter, "--rank-policies", "energy@0.50,all", "--json")
+    table = cli(*args).json["rank_policies"]
+    assert isinstance(table, dict)
+    expected = ["energy@0.50", "energy@0.90", "stable_rank", "erank", "knee", "oht"]
+    assert table["policies"] == expected
+    assert "noise model" in table["caveats"][0]
+
+
+def test_the_report_is_printed_even_where_appending_fails(
+    cli: Cli, adapter: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text('{"log_history": []}')
+    result = cli("audit", "--peft-dir", adapter, "--append", other)
+    assert result.code == 2
+    assert "utilisation" in result.out
+    assert "trainer_state.json" in result.err
+    assert other.read_text() == '{"log_history": []}'
+
+
+def test_no_path_goes_into_the_run(cli: Cli, adapter: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run.jsonl"
+    cli("audit", "--peft-dir", adapter, "--append", run)
+    assert str(tmp_path) not in run.read_text()
+    assert '"peft_dir":"adapter"' in run.read_text()

@@ -68,6 +68,32 @@ def test_config_overrides_peft_and_peft_overrides_training(cli: Cli, tmp_path: P
     assert (found["training"]["batch_size"], found["training"]["seed"]) == (2, 3)
 
 
+def test_an_unknown_task_profile_given_beats_the_files(cli: Cli, good: Path) -> None:
+    profiles = {}
+    for given in (None, "unknown", "easy_classification"):
+        flags = [] if given is None else ["--task-profile", given]
+        config = cli("check", good, *flags, "--json").json["config"]
+        assert isinstance(config, dict)
+        profiles[given] = config["task_profile"]
+    assert profiles == {
+        None: "generation",
+        "unknown": "unknown",
+        "easy_classification": "easy_classification",
+    }
+
+
+def test_a_task_profile_that_is_none_is_refused_with_the_choices(cli: Cli) -> None:
+    result = cli("check", "--task-profile", "poetry")
+    assert result.code == 2
+    assert "easy_classification" in result.err
+
+
+def test_the_view_shows_the_scaling_of_the_report(cli: Cli) -> None:
+    result = cli("check", "--r", "16", "--alpha", "40")
+    assert "scaling s" in result.out
+    assert "2.5" in result.out
+
+
 @pytest.mark.parametrize("flag", ["--dataset", "--task"])
 def test_task_is_an_alias_of_dataset(cli: Cli, flag: str) -> None:
     config = cli("check", flag, "gsm8k", "--json").json["config"]

@@ -99,15 +99,27 @@ def test_an_unmatched_module_says_so(tmp_path: Path) -> None:
     assert found == "no weight of that name in the checkpoint"
 
 
-def test_the_cache_gives_the_same_norms_without_reading_the_weight(tmp_path: Path) -> None:
+def test_the_cache_gives_the_same_norms_without_reading_the_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "norms.json"
     _save_weight(tmp_path / "base")
     first = BaseModel(str(tmp_path / "base"), cache)
     norms = first.norms(Q_PROJ, SHAPE)
     first.save_cache()
     second = BaseModel(str(tmp_path / "base"), cache)
-    second._load = lambda *_: "read again"  # type: ignore[method-assign]  # tells a read apart
+    monkeypatch.setattr(second, "_load", None)
     assert second.norms(Q_PROJ, SHAPE) == norms
+
+
+def test_the_cache_does_not_hide_a_shape_that_does_not_fit(tmp_path: Path) -> None:
+    cache = tmp_path / "norms.json"
+    _save_weight(tmp_path / "base")
+    first = BaseModel(str(tmp_path / "base"), cache)
+    first.norms(Q_PROJ, SHAPE)
+    first.save_cache()
+    wide = (SHAPE[0], SHAPE[1] + 1)
+    assert "has shape" in str(BaseModel(str(tmp_path / "base"), cache).norms(Q_PROJ, wide))
 
 
 def test_another_checkpoint_of_the_same_names_does_not_hit(tmp_path: Path) -> None:

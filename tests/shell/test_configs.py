@@ -1,5 +1,6 @@
 """Configuration files on disk: real ones of five tools read, or are refused by name."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,6 +162,17 @@ def test_a_folder_without_the_file_says_what_is_in_it(tmp_path: Path) -> None:
         find_peft_config(tmp_path)
     with pytest.raises(ConfigError, match=r"found no such folder"):
         find_peft_config(tmp_path / "none")
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ConfigError, match=r"cannot read the folder: Permission denied"):
+        find_training_args(tmp_path)
 
 
 def test_pickled_training_arguments_are_named_in_the_remedy(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The command line's wiring: commands are registered by name and imported when called."""
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -42,6 +44,9 @@ for _name, _help in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line (the process's own by default) and exits with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without Greek letters shows "?" for them rather than a traceback.
+        sys.stdout.reconfigure(errors="replace")
     try:
         app(arguments)
     except GradienceError as error:
@@ -50,5 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
+        _leave_the_pipe()
         sys.exit(EXIT_OK)
+    except OSError as error:
+        sys.stderr.write(f"gradience: {error}\n")
+        _leave_the_pipe()
+        sys.exit(EXIT_UNUSABLE)
+
+
+def _leave_the_pipe() -> None:
+    """Sends what is still buffered nowhere, so that the interpreter does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,10 @@
 """``gradience audit``."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from gradience.api import append_audit, audit
 from gradience.cli.app import EXIT_FINDINGS, EXIT_OK
@@ -9,20 +12,24 @@ from gradience.cli.output import console, print_json
 from gradience.cli.progress import module_progress
 from gradience.cli.views.audit import render_audit
 from gradience.core.audit.assemble import AuditPolicy
+from gradience.core.errors import GradienceError
 from gradience.core.ranks.disagreement import DisagreementPolicy
 from gradience.core.ranks.policies import DEFAULT_POLICIES
 from gradience.core.severity import FailOn
 
 ALL_POLICIES = "all"
 
+Count = Annotated[int, Parameter(validator=Number(gte=0))]
+"""A number of things to show."""
+
 
 def audit_command(
     peft_dir: Path,
     *,
     layers: bool = False,
-    top_wasteful: int = 0,
+    top_wasteful: Count = 0,
     suggest_per_layer: bool = False,
-    top_singular_values: int = 0,
+    top_singular_values: Count = 0,
     append: Path | None = None,
     base_model: str | None = None,
     base_norms_cache: Path | None = None,
@@ -58,10 +65,11 @@ def audit_command(
         importance_metric: What importance is measured by.
         exact: Reduce by QR always, where the smallest singular values matter.
         fail_on: Exit with 1 on a finding of this severity or above.
-        verbose: Show every module and the remedies.
+        verbose: Show every module and every line of a rank_pattern.
         json: Print the report as JSON.
     """
-    names = [name for name in rank_policies.split(",") if name.strip()]
+    if base_norms_cache is not None and base_model is None:
+        raise GradienceError("--base-norms-cache: expected a --base-model as well, found none")
     with module_progress() as on_module:
         report = audit(
             peft_dir,
@@ -69,7 +77,7 @@ def audit_command(
             weights=weights,
             base_model=None if no_udr else base_model,
             base_norms_cache=base_norms_cache,
-            rank_policies=DEFAULT_POLICIES if names == [ALL_POLICIES] else names,
+            rank_policies=policy_names(rank_policies),
             top_singular_values=top_singular_values,
             exact=exact,
             policy=AuditPolicy(
@@ -84,10 +92,17 @@ def audit_command(
             ),
             on_module=on_module,
         )
-    if append is not None:
-        append_audit(report, append)
     if json:
         print_json(report)
     else:
         render_audit(report, console(), verbose=verbose)
+    if append is not None:
+        append_audit(report, append)
     return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK
+
+
+def policy_names(text: str) -> list[str]:
+    """The policies of ``--rank-policies``, each once; ``all`` stands for the usual ones."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    spelled = [DEFAULT_POLICIES if name == ALL_POLICIES else (name,) for name in names]
+    return list(dict.fromkeys(name for group in spelled for name in group))

@@ -1,7 +1,7 @@
 """``gradience check``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -28,9 +28,9 @@ def check_command(
     training_dir: Path | None = None,
     model: str | None = None,
     dataset: Annotated[str | None, Parameter(name=["--dataset", "--task"])] = None,
-    task_profile: Literal["easy_classification", "hard_reasoning", "generation", "unknown"] = (
-        "unknown"
-    ),
+    task_profile: Annotated[
+        TaskProfile | None, Parameter(name="--task-profile", name_transform=str.lower)
+    ] = None,
     optimizer: str | None = None,
     lr: float | None = None,
     weight_decay: float | None = None,
@@ -70,7 +70,6 @@ def check_command(
     flags = ConfigSnapshot(
         model_name=model,
         dataset_name=dataset,
-        task_profile=TaskProfile(task_profile),
         optimizer=OptimizerSnapshot(name=optimizer, lr=lr, weight_decay=weight_decay),
         lora=LoraSnapshot(r=r, alpha=alpha, target_modules=parse_targets(targets)),
         notes=notes,
@@ -82,6 +81,7 @@ def check_command(
         peft_dir=peft_dir,
         training_dir=training_dir,
         flags=flags,
+        task_profile=task_profile,
     )
     if json:
         print_json(report)

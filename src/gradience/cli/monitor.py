@@ -27,8 +27,8 @@ def monitor_command(
     Args:
         run: The telemetry file, by default <output_dir>/run.jsonl of the run.
         gap_threshold: Held-out over training perplexity above which to warn.
-        strict_schema: Refuse a file with any oddity instead of listing it.
-        fail_on: Exit with 1 on an alert or recommendation of this severity or above.
+        strict_schema: Refuse a file with any issue of severity warning instead of listing it.
+        fail_on: Exit with 1 on an alert, advice or file issue of this severity or above.
         verbose: Show every number and the grounds of each recommendation.
         json: Print the report as JSON.
     """

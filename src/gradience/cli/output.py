@@ -7,9 +7,6 @@ from rich.console import Console
 
 from gradience.core.nonfinite import NONFINITE_KEY, split_nonfinite
 
-MIN_WIDTH = 60
-"""Narrower than this a table is not readable; lines then wrap."""
-
 
 def print_json(report: msgspec.Struct) -> None:
     """Prints a report as one JSON document on stdout, non-finite numbers named beside it."""
@@ -26,8 +23,14 @@ def print_json_value(value: object) -> None:
     sys.stdout.flush()
 
 
+class PipeConsole(Console):
+    """A console that lets the caller see that nobody reads on (``gradience … | head``)."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises on, where Rich would exit with 1."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """The console of stdout: honours NO_COLOR, COLUMNS and whether it is a terminal."""
-    found = Console(highlight=False, soft_wrap=False)
-    found.width = max(found.width, MIN_WIDTH)
-    return found
+    return PipeConsole(highlight=False)

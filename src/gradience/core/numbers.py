@@ -22,6 +22,12 @@ def real_number(value: object) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
+def mean_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are not None; None where there is none."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
 def nesting_depth(value: object, limit: int) -> int:
     """How many dicts and lists lie within each other, without recursion.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from gradience.core.errors import MissingDependencyError
+from gradience.core.errors import GradienceError, MissingDependencyError
 from gradience.demo.settings import DemoSettings, Stage
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ def train_demo(settings: DemoSettings, on_stage: Callable[[Stage], None]) -> Dem
         The losses; the files are below ``settings.out``.
 
     Raises:
+        GradienceError: ``settings.out`` is a file.
         MissingDependencyError: torch, transformers, peft or accelerate is not installed.
     """
+    if settings.out.exists() and not settings.out.is_dir():
+        raise GradienceError(f"{settings.out}: expected a folder to write to, found a file.")
     on_stage(Stage(name=LOADING, done=0, total=1))
     model = _seeded_model(settings)
     on_stage(Stage(name=LOADING, done=1, total=1))

@@ -1,6 +1,6 @@
 """The audit of an adapter on disk: opens it, streams its pairs through core, closes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -21,9 +21,10 @@ from gradience.core.audit.module import (
     pair_problem,
     unreadable_module,
 )
-from gradience.core.audit.report import AuditReport
+from gradience.core.audit.report import AuditReport, Finding
 from gradience.core.dominance.ratios import BaseNorms
-from gradience.core.errors import UnsupportedAdapterError
+from gradience.core.errors import GradienceError, UnsupportedAdapterError
+from gradience.core.severity import Severity
 from gradience.shell.adapters.folder import find_config, find_weights, load_adapter_config
 from gradience.shell.adapters.weights import AdapterWeights, open_weights
 from gradience.shell.base_model import BaseModel
@@ -82,14 +83,28 @@ def audit_weights(
     base = BaseModel(request.base_model, request.base_norms_cache) if request.base_model else None
     adapter = _OpenAdapter(config, weights, _sorted(weights, source.adapter_weights_path))
     modules, without_base = _audit_modules(request, adapter, base)
-    if base is not None:
-        base.save_cache()
     findings = (
+        *_save_norms(base),
         *structure_findings(config, adapter.sorting),
         *training_findings([module.row for module in modules]),
         *base_findings(without_base),
     )
     return assemble(source, modules, adapter.sorting, findings, request.policy)
+
+
+def _save_norms(base: BaseModel | None) -> Iterator[Finding]:
+    """Keeps the base norms; a failure costs time at the next audit, not this one's report."""
+    if base is None:
+        return
+    try:
+        base.save_cache()
+    except GradienceError as error:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="norms_not_kept",
+            message=str(error),
+            remedy="Name a file in a folder you may write to with --base-norms-cache.",
+        )
 
 
 def _sorted(weights: AdapterWeights, path: str) -> TensorSorting:

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradience.core.dominance.base_names import WeightNames, find_base_weight, index_names
+from gradience.core.dominance.base_norms import weight_norms, weight_problem
 from gradience.core.dominance.ratios import BaseNorms
-from gradience.core.dominance.spectral_norm import LanczosPolicy, spectral_norm
 from gradience.core.errors import BaseModelError, GradienceError, MissingDependencyError
 from gradience.shell.files import write_atomically
-from gradience.shell.safetensors_file import READ_ERRORS, open_safetensors
+from gradience.shell.safetensors_file import READ_ERRORS, SafetensorsFile, open_safetensors
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
-FLOAT_DTYPES = frozenset({"F64", "F32", "F16", "BF16"})
 CACHE_VERSION = 1
 START_SEED = 20240229
 """Seed of the random start vectors, so that an audit gives the same numbers every time."""
@@ -70,12 +69,16 @@ class BaseModel:
         name = find_base_weight(module, self._names)
         if name is None:
             return "no weight of that name in the checkpoint"
+        file = self._open(self._shards[name])
+        view = file.get_slice(name)
+        problem = weight_problem(name, str(view.get_dtype()), tuple(view.get_shape()), shape)
+        if problem is not None:
+            return problem
         key = f"{self._identity(self._shards[name])}:{name}"
         cached = self._cache.get(key)
         if cached is not None:
             return BaseNorms(cached.sigma_max, cached.fro)
-        weight = self._load(name, shape)
-        norms = weight if isinstance(weight, str) else _norms_of(weight, name)
+        norms = weight_norms(self._load(file, name), _start_vector(name, view.get_shape()[1]), name)
         if isinstance(norms, BaseNorms):
             self._cache[key] = CachedNorms(norms.sigma_max, norms.fro)
             self._new_norms = True
@@ -87,19 +90,18 @@ class BaseModel:
             data = msgspec.json.encode(NormCache(CACHE_VERSION, self._cache))
             write_atomically(self._cache_path, data)
 
-    def _load(self, name: str, shape: tuple[int, int]) -> NDArray[np.float32] | str:
-        path = self._shards[name]
+    def _open(self, path: Path) -> SafetensorsFile:
         try:
-            file = open_safetensors(path)
-            view = file.get_slice(name)
-            dtype, stored = str(view.get_dtype()), tuple(view.get_shape())
-            if dtype not in FLOAT_DTYPES:
-                return f"{name} is stored as {dtype}, which is not dequantised yet"
-            if stored not in (shape, shape[::-1]):
-                return f"{name} has shape {stored}, the update {shape}"
+            return open_safetensors(path)
+        except READ_ERRORS as error:
+            raise BaseModelError(f"{path}: cannot read the shard: {error}") from error
+
+    def _load(self, file: SafetensorsFile, name: str) -> NDArray[np.float32]:
+        try:
             return np.asarray(file.get_tensor(name), dtype=np.float32)
         except READ_ERRORS as error:
-            raise BaseModelError(f"{path}: tensor {name}: cannot read: {error}") from error
+            place = self._shards[name]
+            raise BaseModelError(f"{place}: tensor {name}: cannot read: {error}") from error
 
     def _identity(self, path: Path) -> str:
         if path not in self._identities:
@@ -112,16 +114,9 @@ class BaseModel:
         return self._identities[path]
 
 
-def _norms_of(weight: NDArray[np.float32], name: str) -> BaseNorms | str:
-    if not np.isfinite(weight).all():
-        return f"{name} holds NaN or infinite values"
+def _start_vector(name: str, length: int) -> NDArray[np.float64]:
     generator = np.random.default_rng([START_SEED, zlib.crc32(name.encode())])
-    start = generator.standard_normal(size=(weight.shape[1],))
-    norm = spectral_norm(weight, start, LanczosPolicy())
-    if not norm.converged:
-        return f"the spectral norm of {name} did not settle in {norm.iterations} iterations"
-    fro = float(np.sqrt(sum(float(np.sum(np.square(row, dtype=np.float64))) for row in weight)))
-    return BaseNorms(norm.value, fro)
+    return generator.standard_normal(size=(length,))
 
 
 def _locate(source: str) -> Path:
@@ -157,7 +152,7 @@ def _shards_by_name(folder: Path) -> Mapping[str, Path]:
         try:
             weight_map = msgspec.json.decode(index.read_bytes(), type=dict[str, object])
             shards = msgspec.convert(weight_map.get("weight_map"), dict[str, str])
-        except msgspec.MsgspecError as error:
+        except (OSError, msgspec.MsgspecError) as error:
             raise BaseModelError(f"{index}: expected a weight_map, found: {error}") from error
         files = sorted({folder / name for name in shards.values()})
     if not files:

@@ -128,13 +128,27 @@ def test_every_method_of_the_installed_peft_is_known() -> None:
     assert known & {kind.value for kind in PeftType} >= {"LORA", "IA3", "VERA", "LOHA", "OFT"}
 
 
-@pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora", "lora_ga", "corda", "PiSSA"])
+@pytest.mark.parametrize(
+    "init", ["pissa", "pissa_niter_4", "olora", "lora_ga", "corda", "PiSSA", "loftq"]
+)
 def test_initialisations_that_move_base_weight_are_declined(init: str) -> None:
     with pytest.raises(UnsupportedAdapterError, match=init):
         require_lora(_read(init_lora_weights=init), PLACE)
 
 
-@pytest.mark.parametrize("init", [True, False, "gaussian", "eva", "orthogonal", "loftq"])
+def test_kasa_is_declined() -> None:
+    with pytest.raises(UnsupportedAdapterError, match="kasa"):
+        require_lora(_read(kasa_config={"beta": 1e-4}), PLACE)
+
+
+def test_the_value_that_does_not_fit_is_in_the_message() -> None:
+    with pytest.raises(
+        ConfigError, match=r"expected a whole number, found \[8\].*adapter_config\.r"
+    ):
+        _read(r=[8])
+
+
+@pytest.mark.parametrize("init", [True, False, "gaussian", "eva", "orthogonal"])
 def test_other_initialisations_are_accepted(init: object) -> None:
     assert require_lora(_read(init_lora_weights=init), PLACE).initialisation_in_factors is None
 

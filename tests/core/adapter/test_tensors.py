@@ -6,6 +6,7 @@ from gradience.core.adapter.tensors import (
     TensorInfo,
     TensorKind,
     base_module_name,
+    lora_module,
     sort_tensors,
 )
 
@@ -112,3 +113,24 @@ def test_no_tensor_is_lost() -> None:
     pairs = (*found.pairs, *found.copies)
     counted = 2 * len(pairs) + len(found.incomplete) + len(found.others)
     assert counted == len(tensors)
+
+
+def test_pairs_of_a_second_adapter_are_told_apart() -> None:
+    found = sort_tensors(
+        TensorInfo(f"base_model.model.q.lora_{side}.{name}.weight", shape, "F32")
+        for name in ("default", "other")
+        for side, shape in (("A", (2, 4)), ("B", (4, 2)))
+    )
+    assert [pair.a.name for pair in found.pairs] == ["base_model.model.q.lora_A.default.weight"]
+    assert [p.a.name for p in found.other_adapters] == ["base_model.model.q.lora_A.other.weight"]
+    assert found.copies == ()
+
+
+def test_an_unknown_lora_tensor_is_no_saved_module() -> None:
+    tensor = TensorInfo("base_model.model.q.lora_diag", (2,), "F32")
+    assert sort_tensors([tensor]).others == ((tensor, TensorKind.UNREAD_FACTOR),)
+
+
+def test_the_module_of_a_lora_tensor_is_what_stands_before_lora() -> None:
+    assert lora_module("base_model.model.embed.lora_embedding_A") == "embed"
+    assert lora_module("base_model.model.head.weight") is None

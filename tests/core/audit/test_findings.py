@@ -11,7 +11,7 @@ from gradience.core.audit.findings import (
     structure_findings,
     training_findings,
 )
-from gradience.core.audit.module import unreadable_row
+from gradience.core.audit.module import row_of
 from gradience.core.audit.report import Finding, LayerRow, ModuleStatus
 from gradience.core.severity import Severity
 from tests.adapter_files import Q_PROJ, UP_PROJ, lora_config, tensor_pair
@@ -36,7 +36,7 @@ def _rows(untrained: list[str], trained: list[str]) -> list[LayerRow]:
         **dict.fromkeys(untrained, ModuleStatus.UNTRAINED),
         **dict.fromkeys(trained, ModuleStatus.OK),
     }
-    return [unreadable_row(tensor_pair(name), config, kind) for name, kind in status.items()]
+    return [row_of(tensor_pair(name), config, kind) for name, kind in status.items()]
 
 
 def test_a_plain_adapter_gives_no_finding() -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 
@@ -59,10 +60,33 @@ def test_the_scale_takes_the_rank_of_the_weights() -> None:
     assert _row(r=16, lora_alpha=16).scale == 4.0
 
 
-@pytest.mark.parametrize("alpha", [-8, 0])
-def test_norms_of_the_update_are_never_negative(alpha: int) -> None:
-    row = _row(lora_alpha=alpha, top=1)
-    assert row.delta_sigma_max == pytest.approx(abs(alpha) / 4 * (row.sigma_max or 0))
+@pytest.mark.parametrize(
+    ("alpha", "code", "status"),
+    [
+        (0, "zero_scale", ModuleStatus.UNTRAINED),
+        (1e308, "scale_overflow", ModuleStatus.NONFINITE),
+    ],
+)
+def test_a_scale_that_leaves_no_update_is_an_error(
+    alpha: float, code: str, status: ModuleStatus
+) -> None:
+    a, b = (factor.astype(np.float64) * 1e3 for factor in factors())
+    found = audit_module(tensor_pair(dtype="F64"), _config(lora_alpha=alpha), a, b)
+    assert [(f.code, f.severity) for f in found.findings] == [(code, Severity.ERROR)]
+    assert (found.row.status, found.row.stable_rank) == (status, None)
+
+
+def test_an_empty_pair_is_unreadable() -> None:
+    pair = tensor_pair(dtype="F32")
+    empty = attrs.evolve(pair, a=pair.a._replace(shape=(0, 16)), b=pair.b._replace(shape=(16, 0)))
+    problem = pair_problem(empty)
+    assert problem is not None
+    assert "are empty" in problem.message
+
+
+def test_norms_of_the_update_are_never_negative() -> None:
+    row = _row(lora_alpha=-8, top=1)
+    assert row.delta_sigma_max == pytest.approx(2 * (row.sigma_max or 0))
     assert (row.delta_fro_norm or 0.0) >= 0
     assert min(row.top_singular_values) >= 0
 

@@ -23,6 +23,7 @@ GOOD = ConfigSnapshot(
     training=TrainingSnapshot(dtype="bfloat16", extras={"max_grad_norm": 1.0}),
 )
 ATTENTION = ("q_proj", "v_proj")
+NAN = float("nan")
 INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
 
 
@@ -39,10 +40,11 @@ class Case(NamedTuple):
 CASES = [
     Case("optimizer", {"lr": None}, "GR100", INFO, "no learning rate is given"),
     Case("optimizer", {"lr": 0.0}, "GR101", ERROR, "trains nothing"),
-    Case("optimizer", {"lr": float("nan")}, "GR101", ERROR, "trains nothing"),
-    Case("optimizer", {"lr": 1e-2}, "GR101", ERROR, "beyond any published recipe"),
+    Case("optimizer", {"lr": 1e-2}, "GR101", ERROR, "beyond any published LoRA recipe"),
     Case("optimizer", {"lr": 5.1e-4}, "GR102", WARNING, "is above 0.0005"),
     Case("optimizer", {"lr": 1.9e-5}, "GR103", INFO, "one for full fine-tuning"),
+    Case("optimizer", {"lr": 2e-5}, "GR103", INFO, "the default of TRL's SFTConfig"),
+    Case("optimizer", {"lr": 5e-5}, "GR103", INFO, "the default of Hugging Face"),
     Case("optimizer", {"weight_decay": -0.1}, "GR110", ERROR, "-0.1 is negative"),
     Case("optimizer", {"weight_decay": 0.11}, "GR110", WARNING, "is above 0.1"),
     Case("lora", {"target_modules": None}, "GR200", INFO, "no target modules"),
@@ -50,10 +52,30 @@ CASES = [
     Case("lora", {"target_modules": ATTENTION}, "GR201", WARNING, "only attention is adapted"),
     Case("lora", {"r": None}, "GR300", INFO, "no rank is given"),
     Case("lora", {"r": 0}, "GR300", ERROR, "rank 0 is no rank"),
-    Case("lora", {"r": 257, "alpha": 257}, "GR301", WARNING, "rank 257 is above 256"),
+    Case(
+        "lora",
+        {"r": 257, "alpha": 257},
+        "GR301",
+        WARNING,
+        "above the ranks that published recommendations name (up to 256)",
+    ),
     Case("lora", {"alpha": 65}, "GR302", WARNING, "scaled by 4.0625 (α/r)"),
     Case("lora", {"extras": {"use_rslora": True}}, "GR302", WARNING, "scaled by 8 (α/√r, rsLoRA)"),
     Case("training", {"extras": {"max_grad_norm": 0}}, "GR401", WARNING, "clipping is off"),
+    Case("training", {"extras": {"max_grad_norm": None}}, "GR401", WARNING, "clipping is off"),
+    Case("training", {"extras": {"max_grad_norm": "0.0"}}, "GR401", WARNING, "clipping is off"),
+    Case("optimizer", {"weight_decay": NAN}, "GR901", ERROR, "optimizer.weight_decay is nan"),
+    Case("lora", {"alpha": 0.0}, "GR901", ERROR, "lora.alpha is 0"),
+    Case("lora", {"alpha": -4.0}, "GR901", ERROR, "lora.alpha is -4, not finite and above 0"),
+    Case("lora", {"alpha": NAN}, "GR901", ERROR, "lora.alpha is nan"),
+    Case("lora", {"dropout": 1.0}, "GR901", ERROR, "lora.dropout is 1, not at least 0 and"),
+    Case("lora", {"dropout": -0.1}, "GR901", ERROR, "lora.dropout is -0.1"),
+    Case("lora", {"dropout": NAN}, "GR901", ERROR, "lora.dropout is nan"),
+    Case("training", {"batch_size": 0}, "GR901", ERROR, "training.batch_size is 0, not at least 1"),
+    Case("training", {"gradient_accumulation": 0}, "GR901", ERROR, "gradient_accumulation is 0"),
+    Case("training", {"max_steps": -5}, "GR901", ERROR, "training.max_steps is -5"),
+    Case("training", {"epochs": 0.0}, "GR901", ERROR, "training.epochs is 0"),
+    Case("training", {"epochs": float("inf")}, "GR901", ERROR, "training.epochs is inf"),
     Case("training", {"dtype": "float16"}, "GR402", INFO, "fp16"),
 ]
 
@@ -75,7 +97,7 @@ def test_a_rule_speaks_beyond_its_threshold(case: Case) -> None:
     ("part", "change"),
     [
         ("optimizer", {"lr": 5e-4}),
-        ("optimizer", {"lr": 2e-5}),
+        ("optimizer", {"lr": 2.1e-5}),
         ("optimizer", {"weight_decay": 0.1}),
         ("optimizer", {"weight_decay": None}),
         ("lora", {"target_modules": ("q_proj", "up_proj")}),
@@ -84,7 +106,11 @@ def test_a_rule_speaks_beyond_its_threshold(case: Case) -> None:
         ("lora", {"alpha": 64}),
         ("lora", {"r": 1, "alpha": 32}),
         ("lora", {"alpha": None}),
+        ("lora", {"dropout": 0.0}),
         ("training", {"extras": {}}),
+        ("training", {"extras": {"max_grad_norm": "0.3"}}),
+        ("training", {"extras": {"max_grad_norm": "much"}}),
+        ("training", {"batch_size": 1, "gradient_accumulation": 1, "max_steps": 1, "epochs": 0.1}),
         ("training", {"dtype": None}),
     ],
 )
@@ -110,6 +136,64 @@ def test_an_unknown_task_is_asked_for_where_it_matters() -> None:
 def test_a_low_rate_without_an_adapter_is_let_be() -> None:
     config = ConfigSnapshot(optimizer=OptimizerSnapshot(lr=1e-5))
     assert all(item.evidence["rule"] != "GR103" for item in check_config(config).recommendations)
+
+
+def rules_of(config: ConfigSnapshot) -> dict[object, str]:
+    found = check_config(config).recommendations
+    return {item.evidence["rule"]: item.message for item in found}
+
+
+def test_a_rate_that_is_no_number_is_both_useless_and_impossible() -> None:
+    assert rules_of(changed("optimizer", {"lr": NAN})).keys() == {"GR101", "GR901"}
+
+
+def test_every_impossible_value_is_listed() -> None:
+    config = changed("lora", {"alpha": -1.0, "dropout": 2.0})
+    (found,) = check_config(config).recommendations
+    assert "lora.alpha is -1, not" in found.message
+    assert "lora.dropout is 2, not" in found.message
+    assert found.evidence["values"] == {"lora.alpha": -1.0, "lora.dropout": 2.0}
+    assert (found.action, found.scope) == ("fix_value", "config")
+
+
+def test_a_negative_rank_is_judged_under_rslora_too() -> None:
+    config = changed("lora", {"r": -4, "extras": {"use_rslora": True}})
+    assert rules_of(config).keys() == {"GR300"}
+    assert check_config(config).scaling is None
+
+
+def test_loras_rules_are_silent_for_another_type() -> None:
+    config = ConfigSnapshot(
+        optimizer=OptimizerSnapshot(lr=0.3, weight_decay=0.5), extras={"peft_type": "PROMPT_TUNING"}
+    )
+    found = rules_of(config)
+    assert found.keys() == {"GR900"}
+    assert "PROMPT_TUNING: LoRA rules were not applied" in found["GR900"]
+
+
+@pytest.mark.parametrize("lr", [0.0, -1.0, NAN])
+def test_a_nonsense_rate_is_one_for_every_type(lr: float) -> None:
+    config = ConfigSnapshot(
+        optimizer=OptimizerSnapshot(lr=lr, weight_decay=-0.5), extras={"peft_type": "IA3"}
+    )
+    assert {"GR900", "GR101", "GR110"} <= rules_of(config).keys()
+
+
+@pytest.mark.parametrize("kind", ["LORA", "lora", 3])
+def test_lora_is_no_other_type(kind: object) -> None:
+    assert "GR900" not in rules_of(ConfigSnapshot(extras={"peft_type": kind}))
+
+
+def test_the_report_holds_the_scaling_that_acts() -> None:
+    assert check_config(GOOD).scaling == 2.0
+    ratio = ConfigSnapshot(lora=LoraSnapshot(r=16, alpha_over_r=8.0))
+    assert check_config(ratio).scaling == 8.0
+    assert "scaled by 8" in rules_of(ratio)["GR302"]
+
+
+def test_every_recommendation_names_a_source() -> None:
+    for config in (GOOD, ConfigSnapshot()):
+        assert all(item.evidence["source"] for item in check_config(config).recommendations)
 
 
 def test_config_ok_counts_the_rules_and_stands_alone() -> None:

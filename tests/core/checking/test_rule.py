@@ -15,6 +15,8 @@ from gradience.core.config.snapshot import ConfigSnapshot, LoraSnapshot, Optimiz
         (LoraSnapshot(r=16), None),
         (LoraSnapshot(alpha=32), None),
         (LoraSnapshot(r=0, alpha=32), None),
+        (LoraSnapshot(r=-4, alpha=32, extras={"use_rslora": True}), None),
+        (LoraSnapshot(r=16, alpha_over_r=2.0, extras={"use_rslora": True}), 8.0),
     ],
 )
 def test_the_scaling_is_the_one_that_acts(lora: LoraSnapshot, scaling: float | None) -> None:

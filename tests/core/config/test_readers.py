@@ -28,7 +28,15 @@ def test_a_peft_config_gives_the_adapter() -> None:
     assert (found.lora.r, found.lora.alpha, found.lora.alpha_over_r) == (16, 32.0, 2.0)
     assert found.lora.target_modules == ("q_proj",)
     assert found.lora.extras["use_rslora"] is True
-    assert "rank_pattern" not in found.lora.extras
+    assert found.lora.extras["rank_pattern"] == {}
+    assert "task_type" not in found.lora.extras
+
+
+def test_what_is_off_above_is_off() -> None:
+    below = {"peft_type": "LORA", "use_rslora": True, "rank_pattern": {"q": 2}}
+    above = {"peft_type": "LORA", "use_rslora": False, "rank_pattern": {}}
+    found = overlay(read_config(below, "peft"), read_config(above, "config")).lora
+    assert (found.extras["use_rslora"], found.extras["rank_pattern"]) == (False, {})
 
 
 def test_a_peft_type_without_ranks_keeps_its_name_and_claims_no_rank() -> None:
@@ -54,6 +62,11 @@ def test_training_arguments_give_optimizer_and_training() -> None:
     )
 
 
+def test_no_clipping_is_told_apart_from_nothing_said() -> None:
+    raw = {"adam_beta1": 0.9, "max_grad_norm": None, "eval_steps": None}
+    assert read_config(raw, "training_args.json").training.extras == {"max_grad_norm": None}
+
+
 @pytest.mark.parametrize(("flags", "dtype"), [({"fp16": True}, "float16"), ({}, None)])
 def test_the_precision_is_read_or_unknown(flags: dict[str, object], dtype: str | None) -> None:
     raw = {"per_device_train_batch_size": 1, **flags}
@@ -62,6 +75,23 @@ def test_the_precision_is_read_or_unknown(flags: dict[str, object], dtype: str |
 
 def test_gradiences_own_numbers_may_be_strings() -> None:
     assert read_config({"optimizer": {"lr": "5e-5"}}, "check.yaml").optimizer.lr == 5e-5
+
+
+def test_null_in_gradiences_own_config_means_not_given() -> None:
+    raw = {"lora": None, "task_profile": None, "optimizer": {"lr": None, "extras": None}}
+    assert read_config(raw, "check.yaml") == ConfigSnapshot()
+
+
+def test_null_stays_a_value_within_extras_and_a_typo_a_typo() -> None:
+    raw: dict[str, object] = {"training": {"extras": {"max_grad_norm": None}}}
+    assert read_config(raw, "check.yaml").training.extras == {"max_grad_norm": None}
+    with pytest.raises(ConfigError, match="lrr"):
+        read_config({"optimizer": {"lrr": None}}, "check.yaml")
+
+
+def test_a_bench_without_a_profile_says_nothing_of_it() -> None:
+    raw = {"bench_version": "1", "task": {"profile": None}}
+    assert read_config(raw, "bench.yaml") == ConfigSnapshot()
 
 
 def test_a_bench_config_gives_its_probe() -> None:
@@ -134,6 +164,19 @@ def test_the_ratio_follows_alpha_and_rank() -> None:
     assert with_ratio(config).lora.alpha_over_r == 4.0
 
 
-@pytest.mark.parametrize("lora", [LoraSnapshot(r=4), LoraSnapshot(r=0, alpha=1)])
+def test_alpha_follows_the_ratio_where_it_is_not_given() -> None:
+    found = with_ratio(ConfigSnapshot(lora=LoraSnapshot(r=4, alpha_over_r=2.0))).lora
+    assert (found.alpha, found.alpha_over_r) == (8.0, 2.0)
+
+
+def test_a_ratio_above_replaces_an_alpha_below() -> None:
+    base = ConfigSnapshot(lora=LoraSnapshot(r=4, alpha=4.0, alpha_over_r=1.0))
+    over = ConfigSnapshot(lora=LoraSnapshot(alpha_over_r=2.0))
+    assert with_ratio(overlay(base, over)).lora.alpha == 8.0
+
+
+@pytest.mark.parametrize(
+    "lora", [LoraSnapshot(r=4), LoraSnapshot(r=0, alpha=1), LoraSnapshot(r=-4, alpha=1)]
+)
 def test_without_both_the_ratio_stays_as_it_was(lora: LoraSnapshot) -> None:
     assert with_ratio(ConfigSnapshot(lora=lora)).lora == lora

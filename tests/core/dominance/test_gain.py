@@ -74,8 +74,12 @@ def test_a_zero_update_has_no_composition(modules: list[ModuleGain]) -> None:
     assert (found.layers, found.top_k, found.concentration_index) == ((), None, None)
 
 
+LAYERS = layer_gains(MODULES)
+SHARES = composition(LAYERS, POLICY)
+
+
 def test_means_are_over_known_values() -> None:
-    found = gain_summary(MODULES, layer_gains(MODULES), POLICY)
+    found = gain_summary(MODULES, LAYERS, SHARES, POLICY)
     assert (found.delta_fro_mean, found.delta_op_mean) == (2.5, 1.25)
     assert found.rel_delta_fro_mean == pytest.approx(0.2)
     assert (found.relative_available, found.n_modules_with_relative) == (True, 2)
@@ -83,13 +87,13 @@ def test_means_are_over_known_values() -> None:
 
 
 def test_no_modules_have_no_means() -> None:
-    found = gain_summary([], [], POLICY)
+    found = gain_summary([], [], composition([], POLICY), POLICY)
     assert (found.delta_fro_mean, found.energy_concentration_top10pct) == (None, None)
     assert found.relative_available is False
 
 
 def test_rankings_put_the_largest_first() -> None:
-    found = global_gain(MODULES, layer_gains(MODULES), POLICY)
+    found = global_gain(MODULES, SHARES, POLICY)
     assert [m.module for m in found.top_modules_by_delta_fro][:2] == ["layers.0.v", "layers.0.q"]
     ranked = [m.module for m in found.top_modules_by_rel_delta_fro]
     assert ranked == ["layers.0.q", "layers.1.q"]

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 
 from gradience.core.monitoring.alerts import MonitorAlert, MonitorPolicy, find_alerts
@@ -29,7 +30,7 @@ def alerts(*events: AnyEvent, policy: MonitorPolicy | None = None) -> dict[str, 
 
 GAP_OF_1_5 = (
     run_start(),
-    evaluation("train", ppl=2.0),
+    evaluation("train", 10, ppl=2.0),
     evaluation("test", 10, ppl=3.0),
     run_end(),
 )
@@ -84,10 +85,40 @@ def test_a_nonfinite_loss_is_an_error_with_its_steps() -> None:
     assert found.message == ("training loss: 1 of 2 logged values NaN or infinite, first at step 2")
 
 
-def test_one_nonfinite_gradient_is_an_info_and_two_are_a_warning() -> None:
-    one = [train_step(1, loss=1.0, grad_norm=math.inf)]
-    assert alerts(*one)["nonfinite_grad_norm"].severity is Severity.INFO
-    assert alerts(*one, *one)["nonfinite_grad_norm"].severity is Severity.WARNING
+@pytest.mark.parametrize(
+    ("bad", "good", "severity"),
+    [
+        (1, 0, Severity.INFO),
+        (1, 1, Severity.INFO),
+        (2, 3, Severity.WARNING),
+        (2, 2, Severity.ERROR),
+        (2, 0, Severity.ERROR),
+    ],
+)
+def test_nonfinite_gradients_are_an_error_from_half_of_them_on(
+    bad: int, good: int, severity: Severity
+) -> None:
+    steps = [train_step(1, loss=1.0, grad_norm=math.nan)] * bad
+    steps += [train_step(2, loss=1.0, grad_norm=1.0)] * good
+    found = alerts(*steps)["nonfinite_grad_norm"]
+    assert found.severity is severity
+    assert ("cannot be trusted" in str(found.context)) is (severity is Severity.ERROR)
+
+
+def test_the_share_of_nonfinite_gradients_is_the_policys() -> None:
+    steps = [train_step(1, grad_norm=math.nan)] * 2 + [train_step(2, grad_norm=1.0)] * 8
+    found = alerts(*steps, policy=MonitorPolicy(nonfinite_grad_share=0.2))
+    assert found["nonfinite_grad_norm"].severity is Severity.ERROR
+
+
+def test_records_of_another_run_are_told() -> None:
+    signals = run_signals([batch(run_start(), train_step(loss=1.0))])
+    mixed = msgspec.structs.replace(signals.run, foreign_records=3)
+    gap = perplexity_gap(signals.evals, signals.loss, GapPolicy())
+    found = {a.code: a for a in find_alerts(signals._replace(run=mixed), gap, MonitorPolicy())}
+    assert found["mixed_runs"].severity is Severity.WARNING
+    assert found["mixed_runs"].context["foreign_records"] == 3
+    assert "mixed_runs" not in alerts(run_start(), train_step(loss=1.0))
 
 
 def test_a_nonfinite_gradient_beside_a_nonfinite_loss_is_a_warning() -> None:

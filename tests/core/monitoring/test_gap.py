@@ -2,9 +2,14 @@
 
 import math
 
+import msgspec
 import pytest
 
+from gradience.core.errors import ConfigError
 from gradience.core.monitoring.gap import (
+    FROM_EVAL,
+    FROM_LOSS,
+    FROM_OTHER_EVAL,
     EvalMetrics,
     Gap,
     GapPolicy,
@@ -29,10 +34,39 @@ def gap(*events: AnyEvent, policy: GapPolicy | None = None) -> Gap:
 
 
 def test_the_gap_of_two_logged_perplexities_is_their_plain_ratio() -> None:
-    found = gap(evaluation("train", ppl=2.0, loss=0.693), evaluation("test", 7, ppl=3.0))
+    found = gap(evaluation("train", 7, ppl=2.0, loss=0.693), evaluation("test", 7, ppl=3.0))
     assert (found.value, found.estimated, found.train_source) == (1.5, False, "eval")
     assert (found.held_out_split, found.held_out_step) == ("test", 7)
     assert found.log == pytest.approx(math.log(1.5))
+
+
+def test_a_train_evaluation_of_another_step_gives_way_to_the_smoothed_loss() -> None:
+    train, test = evaluation("train", 5, loss=0.0), evaluation("test", 9, loss=2.0)
+    found = gap(train, train_step(9, loss=1.0), test)
+    assert (found.value, found.estimated, found.train_source) == (math.e, True, FROM_LOSS)
+
+
+def test_without_a_loss_a_train_evaluation_of_another_step_is_an_estimate() -> None:
+    found = gap(evaluation("train", 5, ppl=2.0), evaluation("test", 9, ppl=3.0))
+    assert (found.value, found.estimated, found.train_source) == (1.5, True, FROM_OTHER_EVAL)
+
+
+@pytest.mark.parametrize(("train", "test"), [(7, 7), (None, 7), (7, None), (None, None)])
+def test_a_train_evaluation_of_the_same_or_an_unknown_step_is_exact(
+    train: int | None, test: int | None
+) -> None:
+    events = [
+        msgspec.structs.replace(evaluation("train", ppl=2.0), step=train),
+        msgspec.structs.replace(evaluation("test", ppl=3.0), step=test),
+    ]
+    found = gap(train_step(loss=0.0), *events)
+    assert (found.value, found.estimated, found.train_source) == (1.5, False, FROM_EVAL)
+
+
+def test_a_threshold_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"gap threshold: expected a number, found NaN"):
+        GapPolicy(threshold=math.nan)
+    assert GapPolicy(threshold=math.inf).threshold == math.inf
 
 
 def test_losses_give_the_gap_where_perplexities_are_missing() -> None:

@@ -13,8 +13,8 @@ from tests.core.telemetry.sample_events import batch, evaluation, metrics, run_s
 AUDIT = {"suggested_r_global_90": 4, "n_layers": 2}
 
 
-def advice(*events: AnyEvent) -> dict[str, Recommendation]:
-    found, policy = run_signals([batch(*events)]), MonitorPolicy()
+def advice(*events: AnyEvent, policy: MonitorPolicy | None = None) -> dict[str, Recommendation]:
+    found, policy = run_signals([batch(*events)]), policy or MonitorPolicy()
     gap = perplexity_gap(found.evals, found.loss, policy.gap)
     return {item.action: item for item in recommend(found, gap, policy)}
 
@@ -58,4 +58,12 @@ def test_every_recommendation_names_what_would_refute_it() -> None:
         evaluation("test", ppl=4.0),
     )
     assert len(found) == 2
-    assert all(item.refuted_by and item.evidence for item in found.values())
+    assert all(item.refuted_by and item.evidence["source"] for item in found.values())
+    assert advice(train_step(loss=1.0))["log_train_test_ppl"].evidence["source"]
+
+
+def test_confidences_are_the_policys() -> None:
+    policy = MonitorPolicy(evaluate_confidence=0.3, compress_confidence=0.2)
+    found = advice(with_rank(64), metrics("lora_audit", AUDIT), train_step(loss=1.0), policy=policy)
+    confidences = {action: item.confidence for action, item in found.items()}
+    assert confidences == {"log_train_test_ppl": 0.3, "compress_rank": 0.2}

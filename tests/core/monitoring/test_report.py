@@ -3,13 +3,17 @@
 import math
 
 import msgspec
+import pytest
 
 from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.monitoring import signals
+from gradience.core.monitoring.gap import Gap
 from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.monitoring.signals import SignalSnapshot, signal_snapshot
 from gradience.core.severity import Severity
 from gradience.core.signals.pipeline import run_signals
 from gradience.core.telemetry.events import AnyEvent
+from gradience.core.telemetry.issues import TelemetryIssue
 from tests.core.telemetry.sample_events import (
     alert,
     batch,
@@ -45,6 +49,22 @@ def test_severities_are_of_alerts_and_recommendations() -> None:
     found = report(train_step(loss=1.0), alert("x", Severity.CRITICAL))
     assert found.severities[0] is Severity.CRITICAL
     assert len(found.severities) == len(found.alerts) + len(found.recommendations)
+
+
+def test_severities_count_the_files_issues() -> None:
+    issue = TelemetryIssue(severity=Severity.CRITICAL, code="x", message="odd", line=1)
+    found = monitor_report("run.jsonl", run_signals([batch(train_step(loss=1.0))]), (issue,))
+    assert Severity.CRITICAL in found.severities
+
+
+def test_the_gap_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run_signals([batch(train_step(loss=0.0), evaluation("test", loss=1.0))])
+
+    def refuse(*_: object) -> Gap:
+        raise AssertionError("the gap was given")
+
+    monkeypatch.setattr(signals, "perplexity_gap", refuse)
+    assert monitor_report("run.jsonl", found, ()).signals.gap == math.e
 
 
 def test_perplexity_is_worked_out_from_the_loss() -> None:

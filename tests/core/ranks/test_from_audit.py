@@ -57,9 +57,27 @@ def test_an_untrained_summary_gives_no_rank() -> None:
     assert (found.suggested_r_median, found.suggested_r_p90) == (None, None)
 
 
-def test_a_summary_without_a_present_rank_is_refused() -> None:
-    with pytest.raises(ConfigError, match="layer_data"):
-        suggest_global_ranks_from_audit({"energy_rank_90_p50": 2.0})
+def test_energy_ranks_alone_give_ranks_that_nothing_caps() -> None:
+    summary: dict[str, object] = {"energy_rank_90_p50": 2.5, "energy_rank_90_p90": 65.0}
+    found = suggest_global_ranks_from_audit(summary)
+    assert (found.current_r, found.suggested_r_median, found.suggested_r_p90) == (None, 4, None)
+    assert (found.reduction_ratio_median, found.reduction_ratio_p90) == (None, None)
+
+
+@pytest.mark.parametrize(("summary", "found"), [({}, "nothing"), ({"colour": 1}, "colour")])
+def test_a_summary_that_says_nothing_of_ranks_is_refused(
+    summary: dict[str, object], found: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"expected energy_rank_90_p50.*found {found}\."):
+        suggest_global_ranks_from_audit(summary)
+
+
+@needs_shared_data
+@pytest.mark.parametrize("name", ["fallback_scenario_audit", "sample_audit_for_explain"])
+def test_the_originals_analyses_without_ranks_are_refused_by_their_keys(name: str) -> None:
+    summary = json.loads((SHARED / f"gradience/audit_json/{name}.json").read_text())
+    with pytest.raises(ConfigError, match=r"found .*policy_disagreement_analysis"):
+        suggest_global_ranks_from_audit(summary)
 
 
 @needs_shared_data

@@ -1,7 +1,8 @@
 """Analyzers are folded, combined and restricted to the last run."""
 
-from gradience.core.signals.analyzer import Analyzer, combine, fold, latest_run
+from gradience.core.signals.analyzer import MAX_RUNS_KEPT, Analyzer, combine, fold, latest_run
 from gradience.core.signals.batch import Batch
+from gradience.core.telemetry.events import AnyEvent
 from tests.core.telemetry.sample_events import batch, run_start, train_step
 
 
@@ -39,6 +40,22 @@ def test_only_the_last_run_is_analysed_and_runs_are_counted() -> None:
 def test_a_start_with_the_same_id_continues_the_run() -> None:
     stream = batch(run_start("a"), train_step(), run_start("a"), train_step())
     assert fold(latest_run(COUNT), [stream]) == (2, 1)
+
+
+def test_a_start_whose_id_was_seen_before_continues_that_run() -> None:
+    stream = batch(
+        run_start("a"), train_step(), run_start("b"), train_step(), run_start("a"), train_step()
+    )
+    assert fold(latest_run(COUNT), [stream]) == (2, 2)
+    assert fold(latest_run(COUNT), [stream.slice(0, 3), stream.slice(3, 6)]) == (2, 2)
+
+
+def test_a_run_left_too_long_ago_is_forgotten() -> None:
+    first: list[AnyEvent] = [run_start("a"), train_step()]
+    others = [run_start(str(i)) for i in range(MAX_RUNS_KEPT + 1)]
+    kept = fold(latest_run(COUNT), [batch(*first, *others[1:], *first)])
+    assert kept == (2, MAX_RUNS_KEPT + 1)
+    assert fold(latest_run(COUNT), [batch(*first, *others, *first)])[0] == 1
 
 
 def test_what_stands_before_the_first_start_belongs_to_the_first_run() -> None:

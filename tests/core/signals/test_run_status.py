@@ -60,5 +60,18 @@ def test_a_run_without_a_start_is_named_by_its_first_training_step() -> None:
     assert signal(train_step(None), other).run_id == "r"
 
 
+def test_any_record_names_the_run_until_a_start_says_otherwise() -> None:
+    assert signal(evaluation("t"), train_step()).run_id == "r"
+    assert signal(unknown("news")).run_id == "r"
+    assert signal(evaluation("t"), run_start("b")).run_id == "b"
+
+
+def test_records_of_other_runs_are_counted() -> None:
+    other = msgspec.structs.replace(train_step(2), run_id="b")
+    found = signal(run_start(), train_step(), other, evaluation("t"), other)
+    assert (found.run_id, found.foreign_records) == ("r", 2)
+    assert signal(train_step(), run_start("b"), other, run_end()).foreign_records == 1
+
+
 def test_an_empty_stream_has_no_run() -> None:
     assert fold(run_status(), []) == RunSignal()

@@ -72,3 +72,61 @@ def test_recommendations_are_under_the_text_policy() -> None:
     (built,) = BUILD.recommendation(1.0, None, [item], {}).recommendations
     assert built.message == "[REDACTED len=41]"
     assert built.severity is Severity.INFO
+
+
+def built(step: object) -> int | None:
+    return BUILD.run_end(1.0, step, "ok", None, {}).step  # type: ignore[arg-type]  # any step
+
+
+@pytest.mark.parametrize("given", [3, 3.0, np.int32(3), np.float32(3), np.array([3])])
+def test_a_step_may_be_any_whole_number(given: object) -> None:
+    assert built(given) == 3
+    assert type(built(given)) is int
+
+
+def test_the_smallest_and_the_largest_step_are_those_of_64_bits() -> None:
+    assert (built(-(2**63)), built(2**63 - 1)) == (-(2**63), 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (2**63, r"int 9\.22"),
+        (-(2**63) - 1025, r"int -9\.22"),
+        (10**400, "int inf"),
+        (7.5, r"float 7\.5"),
+        (float("nan"), "float nan"),
+        ("seven", "str"),
+        ([1], "list"),
+    ],
+)
+def test_a_step_that_is_no_integer_is_refused_in_words(given: object, found: str) -> None:
+    with pytest.raises(TelemetryError, match=rf"step: expected an integer of 64 .* found {found}"):
+        built(given)
+
+
+def test_words_that_are_none_of_the_contracts_are_refused_with_the_list() -> None:
+    with pytest.raises(TelemetryError, match=r"status: .* ok, aborted, error, found 'fine'"):
+        BUILD.run_end(1.0, 1, "fine", None, {})
+    with pytest.raises(TelemetryError, match=r"one of info, warning, error, critical, found"):
+        BUILD.alert(1.0, 1, severity="bad", code="c", message="m", context={}, extras={})
+
+
+def test_arguments_of_another_kind_are_refused_in_words() -> None:
+    with pytest.raises(TelemetryError, match="recommendations: expected a sequence"):
+        BUILD.recommendation(1.0, 1, ["x"], {})  # type: ignore[list-item]  # the value under test
+    with pytest.raises(TelemetryError, match="split: expected a string, found NoneType"):
+        BUILD.eval(1.0, 1, None, {}, {})  # type: ignore[arg-type]  # the value under test
+    with pytest.raises(TelemetryError, match="metrics: expected a mapping, found NoneType"):
+        BUILD.eval(1.0, 1, "test", None, {})  # type: ignore[arg-type]  # the value under test
+    with pytest.raises(TelemetryError, match="metrics: expected a mapping, found list"):
+        BUILD.metrics(1.0, 1, "guard", [], {})  # type: ignore[arg-type]  # the value under test
+
+
+def test_rates_may_be_a_vector() -> None:
+    torch = pytest.importorskip("torch")
+    assert step(lr=np.array([0.5, 0.25])).lr == (0.5, 0.25)
+    assert step(lr=torch.tensor([0.5, 0.25])).lr == (0.5, 0.25)
+    assert step(lr=np.ones(64)).lr == (1.0,) * 64
+    assert step(lr=np.ones(65)).extras == {"lr": "[ndarray shape=(65,)]"}
+    assert step(lr=np.ones((2, 2))).extras == {"lr": "[ndarray shape=(2, 2)]"}

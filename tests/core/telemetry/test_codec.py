@@ -11,7 +11,9 @@ from gradience.core.telemetry.events import (
     Alert,
     Eval,
     RecommendationEvent,
+    RunEnd,
     RunStart,
+    RunStatus,
     TrainStep,
     UnknownEvent,
     event_name,
@@ -222,3 +224,56 @@ def test_what_is_read_can_be_written_and_what_is_too_deep_is_said(
 def test_parse_json_raises_value_error_for_no_json() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
         parse_json(b"nothing")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("grad_norm", "tensor(0.5)", "str"),
+        ("epoch", [1], "list"),
+        ("lr", [0.1, "fast"], "list"),
+        ("step", 7.5, "float 7.5"),
+        ("step", 2**63, "int 9.22337e+18"),
+    ],
+)
+def test_one_odd_field_costs_only_itself(key: str, value: object, found: str) -> None:
+    event, issues = decode_line(line("train_step", **{"loss": 2.0, "note": 1, key: value}))
+    assert isinstance(event, TrainStep)
+    assert event.loss == 2.0
+    assert event.extras == {"note": 1, key: value}
+    assert event.step == (None if key == "step" else 1)
+    ((severity, code, message),) = issues
+    assert (severity, code) == (Severity.WARNING, "odd_value")
+    assert f"under {key!r}, found {found};" in message
+
+
+def test_every_odd_field_is_named_and_numbers_in_strings_are_still_read() -> None:
+    raw = line("train_step", loss="high", grad_norm={}, epoch="0.5")
+    event, issues = decode_line(raw)
+    assert isinstance(event, TrainStep)
+    assert (event.epoch, event.extras) == (0.5, {"loss": "high", "grad_norm": {}})
+    assert [issue.code for issue in issues] == ["odd_value", "odd_value"]
+
+
+def test_an_evaluation_with_an_odd_step_keeps_its_metrics() -> None:
+    event = decoded("eval", step=7.5, split="test", metrics={"loss": 1.0})
+    assert isinstance(event, Eval)
+    assert (event.step, event.metrics, event.extras) == (None, {"loss": 1.0}, {"step": 7.5})
+
+
+def test_words_in_upper_case_are_the_same_words() -> None:
+    warned = decoded("alert", severity="WARNING", code="a", message="b")
+    assert isinstance(warned, Alert)
+    assert warned.severity is Severity.WARNING
+    ended = decoded("run_end", status="Ok")
+    assert isinstance(ended, RunEnd)
+    assert ended.status is RunStatus.OK
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_an_integer_beyond_the_floats_is_infinite(digits: int) -> None:
+    number = b"-1" + b"0" * digits
+    raw = line("train_step").replace(b'"ts": 1.0', b'"ts": 1.0, "loss": ' + number)
+    event, issues = decode_line(raw)
+    assert isinstance(event, TrainStep)
+    assert (event.loss, issues) == (-math.inf, ())

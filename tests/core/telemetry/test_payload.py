@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from gradience.core.config.snapshot import LoraSnapshot
-from gradience.core.errors import TextViolationError
+from gradience.core.errors import TelemetryError, TextViolationError
 from gradience.core.severity import Severity
-from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_value
+from gradience.core.telemetry.build import EventBuilder
+from gradience.core.telemetry.codec import decode_line, encode_event
+from gradience.core.telemetry.payload import TOO_DEEP, TextPolicy, plain_mapping, plain_value
 
 POLICY = TextPolicy()
 
@@ -97,3 +99,51 @@ def test_a_policy_that_raises_names_the_place_and_never_the_text() -> None:
 
 def test_half_a_surrogate_pair_is_replaced() -> None:
     assert plain_value("a\ud800", POLICY) == "a?"
+
+
+def test_what_is_nested_too_deeply_is_named_and_the_rest_can_be_read() -> None:
+    deep: object = 1
+    for _ in range(5000):
+        deep = {"a": deep}
+    event = EventBuilder(run_id="r").eval(1.0, 1, "test", {"deep": deep, "loss": 2.0}, {})
+    read, issues = decode_line(encode_event(event))
+    assert (repr(read), issues) == (repr(event), ())
+    assert TOO_DEEP in repr(read)
+
+
+def test_a_container_within_itself_does_not_raise() -> None:
+    cycle: dict[str, object] = {"n": 1}
+    cycle.update(one=cycle, other=[cycle])
+    expected = {"n": 1, "one": TOO_DEEP, "other": [TOO_DEEP]}
+    assert plain_value(cycle, POLICY) == expected
+    assert plain_mapping(cycle, POLICY) == expected
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OverflowError, KeyError])
+def test_a_foreign_object_that_raises_is_named_by_its_type(error: type[Exception]) -> None:
+    class Foreign:
+        def item(self) -> object:
+            raise error("broken")
+
+    class Shapeless(Foreign):
+        @property
+        def shape(self) -> object:
+            raise error("broken")
+
+    assert plain_value(Foreign(), POLICY) == "[Foreign]"
+    assert plain_value(Shapeless(), POLICY) == "[Shapeless]"
+
+
+def test_long_keys_that_redact_to_the_same_text_are_kept_apart() -> None:
+    values = {"a" * 300: 1, "b" * 300: 2, "c" * 300: 3}
+    assert plain_mapping(values, POLICY) == {
+        "[REDACTED len=300]": 1,
+        "[REDACTED len=300 #2]": 2,
+        "[REDACTED len=300 #3]": 3,
+    }
+    assert plain_value({1: "a", "1": "b"}, POLICY) == {"1": "a", "1 #2": "b"}
+
+
+def test_what_to_do_about_text_is_one_of_two_words() -> None:
+    with pytest.raises(TelemetryError, match=r"expected 'redact' or 'raise', found 'ignore'"):
+        TextPolicy(on_violation="ignore")  # type: ignore[arg-type]  # the value under test

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from safetensors.numpy import save_file
 
 from gradience.core.errors import AdapterError
-from gradience.shell.adapters.weights import array_weights, open_weights
+from gradience.shell.adapters.weights import open_weights, state_dict_weights
 from tests.adapter_files import factors
 
 
@@ -141,6 +141,6 @@ def test_an_unknown_tensor_is_refused(tmp_path: Path) -> None:
 def test_arrays_in_memory_are_given_as_they_are() -> None:
     array = factors()[0]
     odd = np.ones(3, dtype=np.int8)
-    weights = array_weights({"t": array, "i": odd})  # type: ignore[dict-item]  # a wrong dtype on purpose
+    weights = state_dict_weights({"t": array, "i": odd})  # type: ignore[dict-item]  # a wrong dtype on purpose
     assert [tensor.dtype for tensor in weights.tensors] == ["F32", "int8"]
     assert weights.load("t") is array

@@ -6,6 +6,7 @@ import pytest
 
 from gradience.core.errors import TelemetryError, TelemetrySchemaError
 from gradience.core.telemetry.events import UnknownEvent, event_name
+from gradience.shell.telemetry import reader as reader_module
 from gradience.shell.telemetry.reader import TelemetryReader
 from tests.core.telemetry.sample_events import line
 
@@ -176,3 +177,30 @@ def test_a_strict_reader_lets_news_pass(path: Path) -> None:
     assert [issue.code for issue in reader(path, line("news"), strict=True).validate()] == [
         "unknown_event"
     ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_line_too_long_to_hold_is_skipped_and_reported(
+    path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    monkeypatch.setattr(reader_module, "MAX_LINE_BYTES", 200)
+    long = line("train_step", note="x" * 1000)
+    found = reader(path, START, long, STEP, long, end=end)
+    assert names(found) == ["run_start", "train_step"]
+    (issue,) = found.issues
+    assert (issue.code, issue.line, issue.count) == ("line_too_long", 2, 2)
+
+
+def test_a_line_too_long_to_hold_is_an_error_where_strict(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "MAX_LINE_BYTES", 200)
+    found = reader(path, START, line("train_step", note="x" * 1000), strict=True)
+    with pytest.raises(TelemetryError, match=r"run\.jsonl:2: expected a line of less than"):
+        found.validate()
+
+
+def test_an_odd_value_is_an_error_where_strict(path: Path) -> None:
+    found = reader(path, START, line("train_step", grad_norm="tensor(0.5)"), strict=True)
+    with pytest.raises(TelemetryError, match=r"run\.jsonl:2: .*'grad_norm', found str"):
+        found.validate()

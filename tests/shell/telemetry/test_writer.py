@@ -215,3 +215,19 @@ def test_runs_get_different_ids(path: Path) -> None:
 def test_the_status_follows_the_exception() -> None:
     assert status_of(None) is RunStatus.OK
     assert status_of(GeneratorExit) is RunStatus.ERROR
+
+
+def test_what_cannot_be_done_about_text_is_refused_before_the_file_is_made(path: Path) -> None:
+    with pytest.raises(TelemetryError, match="on_text_violation: expected 'redact' or 'raise'"):
+        TelemetryWriter(path, on_text_violation="drop")  # type: ignore[arg-type]  # under test
+    assert not path.exists()
+
+
+def test_a_wrong_status_writes_nothing_and_leaves_the_run_open(path: Path) -> None:
+    with TelemetryWriter(path) as writer:
+        writer.run_start({})
+        with pytest.raises(TelemetryError, match="one of ok, aborted, error, found 'done'"):
+            writer.run_end("done")
+        with pytest.raises(TelemetryError, match="severity: expected one of"):
+            writer.alert("loud", "code", "message")
+    assert last(path)["status"] == "ok"

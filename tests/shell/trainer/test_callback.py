@@ -9,7 +9,8 @@ import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from gradience import api
-from gradience.core.telemetry.events import Eval, Metrics, RunStart, TrainStep
+from gradience.core.errors import ConfigError
+from gradience.core.telemetry.events import Eval, Metrics, RunEnd, RunStart, TrainStep
 from gradience.vnext.integrations.hf import GradienceCallback, GradienceCallbackConfig
 from gradience.vnext.telemetry_reader import TelemetryReader
 from tests.shell.trainer.tiny_trainer import names, rows, tiny_model, tiny_trainer
@@ -220,3 +221,90 @@ def test_recording_does_not_change_the_weights(tmp_path: Path) -> None:
     tiny_trainer(tmp_path, TrainerCallback(), model=without).train()
     pairs = zip(with_record.parameters(), without.parameters(), strict=True)
     assert all(bool((a == b).all()) for a, b in pairs)
+
+
+def hook_arguments(folder: Path) -> tuple[TrainingArguments, TrainerState, TrainerControl]:
+    args = TrainingArguments(output_dir=str(folder), use_cpu=True, report_to=[])
+    return args, TrainerState(is_world_process_zero=True, global_step=3), TrainerControl()
+
+
+def test_training_again_after_an_exception_is_another_run(tmp_path: Path) -> None:
+    callback, hook = GradienceCallback(), hook_arguments(tmp_path)
+    callback.on_train_begin(*hook)
+    callback.on_log(*hook, logs={"loss": 1.0})
+    callback.on_train_begin(*hook)
+    callback.on_log(*hook, logs={"loss": 2.0})
+    callback.on_train_end(*hook)
+    found = list(TelemetryReader(tmp_path / "run.jsonl").iter_events())
+    first, second = {e.run_id for e in found[:3]}, {e.run_id for e in found[3:]}
+    assert (len(first), len(second), first & second) == (1, 1, set())
+    ended = found[2]
+    assert isinstance(ended, RunEnd)
+    assert (ended.status.value, ended.reason) == ("error", "training began again")
+    assert callback.dropped_events == 0
+
+
+def test_training_again_under_a_given_id_continues_that_run(tmp_path: Path) -> None:
+    callback = GradienceCallback(GradienceCallbackConfig(run_id="mine"))
+    hook = hook_arguments(tmp_path)
+    for _ in range(2):
+        callback.on_train_begin(*hook)
+        callback.on_log(*hook, logs={"loss": 1.0})
+    callback.on_train_end(*hook)
+    report = api.monitor(tmp_path / "run.jsonl")
+    assert (report.n_runs, report.run.run_id, report.loss.n) == (1, "mine", 2)
+
+
+def test_a_log_before_training_is_of_the_run_that_follows(tmp_path: Path) -> None:
+    callback, hook = GradienceCallback(), hook_arguments(tmp_path)
+    callback.on_log(*hook, logs={"warm": 1.0})
+    callback.on_train_begin(*hook)
+    callback.on_train_end(*hook)
+    found = list(TelemetryReader(tmp_path / "run.jsonl").iter_events())
+    assert [type(event) for event in found] == [TrainStep, RunStart, RunEnd]
+    assert len({event.run_id for event in found}) == 1
+
+
+def test_keys_that_are_no_strings_are_kept_as_text(tmp_path: Path) -> None:
+    callback, hook = GradienceCallback(), hook_arguments(tmp_path)
+    callback.on_log(*hook, logs={1: 2.0})  # type: ignore[dict-item]  # what a Trainer may be given
+    record = json.loads((tmp_path / "run.jsonl").read_text())
+    assert (record["1"], callback.dropped_events) == (2.0, 0)
+
+
+def test_no_hook_raises_whatever_it_is_given(tmp_path: Path) -> None:
+    callback, hook = GradienceCallback(), hook_arguments(tmp_path)
+    odd: list[object] = [None, 7, ["loss"], {None: None}, {"loss": object()}]
+    for value in odd:
+        callback.on_log(*hook, logs=value)  # type: ignore[arg-type]  # the values under test
+        callback.on_evaluate(*hook, metrics=value)  # type: ignore[arg-type]  # the same
+        callback.on_predict(*hook, metrics=value)  # type: ignore[arg-type]  # the same
+    assert callback.dropped_events > 0
+
+
+def test_a_typo_in_the_task_profile_fails_at_once() -> None:
+    with pytest.raises(
+        ConfigError, match=r"one of easy_classification, hard_reasoning, generation, unknown"
+    ):
+        GradienceCallbackConfig(task_profile="genration")
+
+
+def test_the_warning_quotes_gradiences_own_errors_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    own = GradienceCallback(GradienceCallbackConfig(output_dir=blocked))
+    own.on_log(*hook_arguments(tmp_path), logs={"loss": 1.0})
+    assert "TelemetryError: " in caplog.text
+    assert "cannot open the telemetry file" in caplog.text
+    caplog.clear()
+
+    class Secret:
+        def __str__(self) -> str:
+            raise RuntimeError("a secret")
+
+    logs = {Secret(): 1.0}
+    GradienceCallback().on_log(*hook_arguments(tmp_path), logs=logs)  # type: ignore[arg-type]  # the key under test
+    assert "(RuntimeError)" in caplog.text
+    assert "a secret" not in caplog.text

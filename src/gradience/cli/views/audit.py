@@ -40,6 +40,8 @@ def render_audit(report: AuditReport, console: Console, *, verbose: bool = False
         indented(console, _wasteful_table(report))
     if isinstance(report.rank_policies, PolicyTable):
         indented(console, _policy_table(report.rank_policies))
+        for caveat in report.rank_policies.caveats:
+            line(console, caveat, "dim")
     if isinstance(report.rank_suggestions, RankSuggestions):
         _print_pattern(report.rank_suggestions, console, verbose=verbose)
 
@@ -106,6 +108,7 @@ def _print_suggestion(report: AuditReport, console: Console) -> None:
         )
         line(console, "a hypothesis: compare held-out metrics at both ranks, three seeds", "dim")
     line(console, "utilisation is stable rank / r, and below 100 % even for pure noise", "dim")
+    line(console, "energy is the share of Σσ² (PEFT's convention); k@90 % keeps 90 % of it", "dim")
 
 
 def _layer_table(data: LayerData) -> Table:

@@ -12,7 +12,6 @@ from gradience.cli.views.parts import (
     recommendations,
 )
 from gradience.core.checking.check import CheckReport
-from gradience.core.checking.rule import subject_of
 
 
 def render_check(report: CheckReport, console: Console, *, verbose: bool = False) -> None:
@@ -38,7 +37,7 @@ def _config_table(report: CheckReport) -> Table:
         ("model", config.model_name),
         ("task", _joined(config.dataset_name, config.task_profile.value)),
         ("rank, alpha", _joined(number(lora.r), number(lora.alpha))),
-        ("scaling s", number(subject_of(config).scaling)),
+        ("scaling s", number(report.scaling)),
         ("target modules", shown),
         ("optimizer", optimizer.name),
         ("learning rate", number(optimizer.lr)),

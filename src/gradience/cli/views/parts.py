@@ -4,7 +4,9 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +21,12 @@ STYLES = {
     Severity.CRITICAL: "bold white on red",
 }
 """Colour of a severity; its word stands beside it, so nothing is told by colour alone."""
+
+NAME_MIN_WIDTH = 14
+"""Columns that a table leaves to the names in its first column, however narrow the screen."""
+
+WIDEST = 10_000
+"""Columns of a terminal that no table fills."""
 
 NOTHING = "-"
 """Stands for a number that there is none of."""
@@ -73,9 +81,21 @@ def common_stem(names: Sequence[str]) -> str:
 
 
 def indented(console: Console, table: Table) -> None:
-    """Prints a table with an empty line above it."""
+    """Prints a table with an empty line above it; numbers are never cut, whatever the width.
+
+    Where the screen is too narrow for them, lines run over its edge and the terminal wraps them.
+    """
     console.print()
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    for index, column in enumerate(table.columns):
+        content = max(map(cell_len, map(str, [column.header, *column.cells])))
+        if column.justify == "right" or index == 0:
+            column.min_width = min(content, NAME_MIN_WIDTH) if index == 0 else content
+    padded = Padding(table, (0, 0, 0, 2), expand=False)
+    needed = Measurement.get(console, console.options.update(width=WIDEST), padded).minimum
+    before = console.width
+    console.width = max(before, needed)
+    console.print(padded)
+    console.width = before
 
 
 def notice(console: Console, severity: Severity, code: str, message: str) -> None:

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Sequence
 
+PEFT_LAYOUT = "PEFT"
+"""The layout that is audited."""
+
 _LAYOUTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\.lora_[AB](\.|$)"), "PEFT"),
-    (re.compile(r"\.lora_embedding_[AB]"), "PEFT, embedding factors alone"),
+    (re.compile(r"\.lora_[AB](\.|$)"), PEFT_LAYOUT),
+    (re.compile(r"\.lora_embedding_[AB]"), f"{PEFT_LAYOUT}, embedding factors alone"),
     (re.compile(r"\.lora_(down|up)\.weight$"), "kohya (lora_down / lora_up)"),
     (re.compile(r"(\.lora\.|_lora\.|\.lora_linear_layer\.)(up|down)\b"), "diffusers, old form"),
     (re.compile(r"^(unet|text_encoder):\d+:(up|down)$"), "cloneofsimo (unet:N:up / down)"),

@@ -46,7 +46,7 @@ NOT_YET: Mapping[str, str] = {
 }
 """PEFT types with low-rank products in a layout that the audit does not read yet."""
 
-BASE_CHANGING_INITS = ("pissa", "olora", "lora_ga", "corda")
+BASE_CHANGING_INITS = ("pissa", "olora", "lora_ga", "corda", "loftq")
 """Values of ``init_lora_weights`` (their beginnings) that move part of the base weight into the
 factors, so that B·A is not the update (source: the PEFT package's LoraConfig, 0.21)."""
 
@@ -79,6 +79,8 @@ class PeftLoraConfig:
     def initialisation_in_factors(self) -> str | None:
         """The initialisation that moved base weight into the factors, or None."""
         init = self.init_lora_weights
+        if self.extras.get("kasa_config"):
+            return "kasa"
         if isinstance(init, str) and init.lower().startswith(BASE_CHANGING_INITS):
             return init
         return None
@@ -112,7 +114,7 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
     try:
         config = _CONVERTER.structure({**known, "extras": extras}, PeftLoraConfig)
     except cattrs.ClassValidationError as error:
-        problems = "; ".join(cattrs.transform_error(error, path="adapter_config"))
+        problems = "; ".join(problem_list(error, "adapter_config"))
         raise ConfigError(
             f"{place}: {problems}. Correct the value or save the adapter again."
         ) from error
@@ -160,10 +162,22 @@ def require_lora(config: PeftLoraConfig, place: str) -> PeftLoraConfig:
     if config.initialisation_in_factors:
         raise UnsupportedAdapterError(
             f"{place}: init_lora_weights={config.initialisation_in_factors!r} moves part of the "
-            "base weight into the factors, so B·A is not the update. Save the adapter with "
-            "path_initial_model_for_weight_conversion, which converts it to plain LoRA."
+            "base weight into the factors, so B·A is not the update. Convert it to plain LoRA "
+            "first (PiSSA, OLoRA, LoRA-GA, CorDA: save_pretrained with "
+            "path_initial_model_for_weight_conversion)."
         )
     return config
+
+
+def problem_list(error: cattrs.ClassValidationError, path: str) -> list[str]:
+    """Every value that did not fit, in the words of the hook that refused it, with its path."""
+
+    def words(exception: BaseException, kind: type | None) -> str:
+        if isinstance(exception, TypeError | ValueError | OverflowError):
+            return str(exception)
+        return cattrs.v.format_exception(exception, kind)
+
+    return cattrs.transform_error(error, path=path, format_exception=words)
 
 
 def _strict_bool(value: object, _: type) -> bool:
@@ -173,13 +187,10 @@ def _strict_bool(value: object, _: type) -> bool:
 
 
 def _whole_number(value: object, _: type) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | str)
-        or float(value) != int(float(value))
-    ):
+    number = float(value) if isinstance(value, int | float | str) else math.nan
+    if isinstance(value, bool) or not number.is_integer():
         raise TypeError(f"expected a whole number, found {value!r}")
-    return int(float(value))
+    return int(number)
 
 
 def _real_number(value: object, _: type) -> float:

@@ -37,7 +37,7 @@ class TensorKind(Enum):
     EMBEDDING_FACTOR = "embedding LoRA factor"
     ADALORA = "AdaLoRA value or mask"
     TRAINABLE_TOKENS = "trained token rows"
-    UNREAD_FACTOR = "LoRA factor of a shape that is not read yet"
+    UNREAD_FACTOR = "LoRA tensor of a form that is not read yet"
 
 
 @attrs.frozen
@@ -59,6 +59,8 @@ class TensorSorting:
     pairs: tuple[LoraPair, ...]
     copies: tuple[LoraPair, ...]
     """Further copies of a pair, under ``modules_to_save`` or ``original_module``."""
+    other_adapters: tuple[LoraPair, ...]
+    """Pairs of further adapters in the same file, under another adapter name."""
     incomplete: tuple[TensorInfo, ...]
     """A lora_A without its lora_B, or the reverse."""
     others: tuple[tuple[TensorInfo, TensorKind], ...]
@@ -85,10 +87,24 @@ def sort_tensors(tensors: Iterable[TensorInfo]) -> TensorSorting:
         sides.setdefault(key, {})[match["side"]] = tensor
     complete = {key: side for key, side in sides.items() if side.keys() == {"A", "B"}}
     incomplete = [t for key, side in sides.items() if key not in complete for t in side.values()]
-    pairs, copies = _split_copies(complete)
-    return TensorSorting(
-        pairs=pairs, copies=copies, incomplete=tuple(incomplete), others=tuple(others)
+    first_adapter = next((adapter for _, adapter in complete), "")
+    named = {key: _pair(key[0], side) for key, side in complete.items()}
+    pairs, copies = _split_copies(
+        {raw: pair for (raw, adapter), pair in named.items() if adapter == first_adapter}
     )
+    return TensorSorting(
+        pairs=pairs,
+        copies=copies,
+        other_adapters=tuple(p for (_, name), p in named.items() if name != first_adapter),
+        incomplete=tuple(incomplete),
+        others=tuple(others),
+    )
+
+
+def lora_module(tensor_name: str) -> str | None:
+    """The module that a LoRA tensor of any form belongs to, or None for another tensor."""
+    module, found, _ = tensor_name.partition(".lora_")
+    return base_module_name(module) if found else None
 
 
 def base_module_name(module: str) -> str:
@@ -98,12 +114,15 @@ def base_module_name(module: str) -> str:
     return _WRAPPERS.sub("", module)
 
 
+def _pair(raw_module: str, side: Mapping[str, TensorInfo]) -> LoraPair:
+    return LoraPair(base_module_name(raw_module), side["A"], side["B"])
+
+
 def _split_copies(
-    complete: Mapping[tuple[str, str], Mapping[str, TensorInfo]],
+    by_raw_name: Mapping[str, LoraPair],
 ) -> tuple[tuple[LoraPair, ...], tuple[LoraPair, ...]]:
     by_module: dict[str, list[tuple[str, LoraPair]]] = {}
-    for (raw, _), side in complete.items():
-        pair = LoraPair(base_module_name(raw), side["A"], side["B"])
+    for raw, pair in by_raw_name.items():
         by_module.setdefault(pair.module, []).append((raw, pair))
     pairs: list[LoraPair] = []
     copies: list[LoraPair] = []
@@ -140,4 +159,6 @@ def _kind(name: str) -> TensorKind:
     for part, kind in _KINDS:
         if part in name:
             return kind
+    if ".lora_" in name:
+        return TensorKind.UNREAD_FACTOR
     return TensorKind.BIAS if name.endswith(".bias") else TensorKind.SAVED_MODULE

@@ -26,8 +26,9 @@ from gradience.core.dominance.gain import (
     layer_gains,
     module_gain,
 )
+from gradience.core.numbers import mean_known
 from gradience.core.ranks.disagreement import DisagreementPolicy, PolicyTable, policy_table
-from gradience.core.ranks.policies import RankPolicySpec, apply_rank_policy
+from gradience.core.ranks.policies import CAVEATS, RankPolicySpec, apply_rank_policy
 from gradience.core.ranks.suggest import (
     LayerSuggestion,
     ModuleRank,
@@ -97,6 +98,7 @@ def assemble(
     overall = suggest_global(ranks, policy.suggestion, evidence)
     gains = [_gain(row) for row in trained]
     layers = layer_gains(gains)
+    shares = composition(layers, policy.concentration)
     report = AuditReport(
         peft_dir=source.peft_dir,
         adapter_config_path=source.adapter_config_path,
@@ -108,24 +110,24 @@ def assemble(
         stable_rank_mean=evidence["stable_rank_mean"],
         stable_rank_median=_quantile([row.stable_rank for row in trained], 0.5),
         stable_rank_weighted_mean=_weighted_stable_rank(trained),
-        effective_rank_mean=_mean([row.effective_rank for row in trained]),
+        effective_rank_mean=mean_known([row.effective_rank for row in trained]),
         utilization_mean=evidence["utilization_mean"],
         energy_rank_90_p50=evidence["energy_rank_90_p50"],
         energy_rank_90_p90=evidence["energy_rank_90_p90"],
         suggested_r_global_median=overall.suggested_r_median,
         suggested_r_global_90=overall.suggested_r_p90,
         by_type=_by_type(rows),
-        delta_sigma_max_scaled_mean=_mean([row.delta_sigma_max for row in trained]),
+        delta_sigma_max_scaled_mean=mean_known([row.delta_sigma_max for row in trained]),
         delta_sigma_max_scaled_p50=_quantile([row.delta_sigma_max for row in trained], 0.5),
         delta_sigma_max_scaled_p90=_quantile([row.delta_sigma_max for row in trained], 0.9),
-        delta_frob_norm_scaled_mean=_mean([row.delta_fro_norm for row in trained]),
+        delta_frob_norm_scaled_mean=mean_known([row.delta_fro_norm for row in trained]),
         delta_frob_norm_scaled_p50=_quantile([row.delta_fro_norm for row in trained], 0.5),
         delta_frob_norm_scaled_p90=_quantile([row.delta_fro_norm for row in trained], 0.9),
-        gain=gain_summary(gains, layers, policy.concentration),
+        gain=gain_summary(gains, layers, shares, policy.concentration),
         per_module_gain=tuple(gains),
         per_layer_gain=layers,
-        global_gain=global_gain(gains, layers, policy.concentration),
-        composition=composition(layers, policy.concentration),
+        global_gain=global_gain(gains, shares, policy.concentration),
+        composition=shares,
         global_suggestions=overall,
         other_tensors=_count_others(sorting),
         findings=found,
@@ -141,14 +143,14 @@ def _with_udr(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
         return report
     return msgspec.structs.replace(
         report,
-        udr_mean=_mean(udr),
+        udr_mean=mean_known(udr),
         udr_median=_quantile(udr, 0.5),
         udr_p90=_quantile(udr, 0.9),
         udr_max=max(udr),
         fraction_udr_gt_0_1=sum(ratio > UDR_NOTICEABLE for ratio in udr) / len(udr),
         fraction_udr_gt_0_3=sum(ratio > UDR_LARGE for ratio in udr) / len(udr),
         n_layers_with_udr=len(udr),
-        sdi_mean=_mean(sdi),
+        sdi_mean=mean_known(sdi),
         sdi_median=_quantile(sdi, 0.5),
         sdi_p90=_quantile(sdi, 0.9),
     )
@@ -206,7 +208,9 @@ def _policies(modules: Sequence[ModuleAudit], policy: AuditPolicy) -> PolicyTabl
         for module in trained
     }
     labels = [spec.label for spec in policy.rank_policies]
-    return policy_table(table, importance, labels, policy.disagreement)
+    found = policy_table(table, importance, labels, policy.disagreement)
+    caveats = tuple(CAVEATS[spec.name] for spec in policy.rank_policies if spec.name in CAVEATS)
+    return msgspec.structs.replace(found, caveats=caveats)
 
 
 def _module_rank(row: LayerRow) -> ModuleRank:
@@ -249,8 +253,8 @@ def _type_summary(rows: Sequence[LayerRow]) -> TypeSummary:
 def _rank_evidence(rows: Sequence[LayerRow]) -> dict[str, float | None]:
     energy_ranks = [row.energy_rank_90 for row in rows]
     return {
-        "stable_rank_mean": _mean([row.stable_rank for row in rows]),
-        "utilization_mean": _mean([row.utilization for row in rows]),
+        "stable_rank_mean": mean_known([row.stable_rank for row in rows]),
+        "utilization_mean": mean_known([row.utilization for row in rows]),
         "energy_rank_90_p50": _quantile(energy_ranks, 0.5),
         "energy_rank_90_p90": _quantile(energy_ranks, 0.9),
     }
@@ -267,11 +271,6 @@ def _count_others(sorting: TensorSorting) -> Mapping[str, int]:
     for _, kind in sorting.others:
         counts[kind.value] = counts.get(kind.value, 0) + 1
     return counts
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
 
 
 def _quantile(values: Iterable[float | None], q: float) -> float | None:

@@ -5,7 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gradience.core.adapter.peft_config import PeftLoraConfig
 from gradience.core.adapter.scaling import module_scaling, unmatched_keys
-from gradience.core.adapter.tensors import LoraPair, TensorKind, TensorSorting
+from gradience.core.adapter.tensors import (
+    LoraPair,
+    TensorKind,
+    TensorSorting,
+    lora_module,
+)
 from gradience.core.audit.report import Finding, LayerRow, ModuleStatus
 from gradience.core.severity import Severity
 
@@ -19,8 +24,10 @@ def structure_findings(config: PeftLoraConfig, sorting: TensorSorting) -> Iterat
     yield from _rank_mismatch(config, sorting.pairs)
     yield from _unread(sorting)
     yield from _copies(sorting.copies)
+    yield from _other_adapters(sorting.other_adapters)
     names = [pair.module for pair in sorting.pairs]
-    yield from _unmatched_targets(config, names)
+    unread = {lora_module(tensor.name) for tensor, _ in sorting.others} - {None}
+    yield from _unmatched_targets(config, [*names, *(name for name in unread if name)])
     yield from _unmatched_patterns(config, names)
     if config.use_dora or any(k is TensorKind.DORA_MAGNITUDE for _, k in sorting.others):
         yield Finding(
@@ -157,6 +164,18 @@ def _copies(copies: Sequence[LoraPair]) -> Iterator[Finding]:
         )
 
 
+def _other_adapters(pairs: Sequence[LoraPair]) -> Iterator[Finding]:
+    if pairs:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="several_adapters",
+            message=f"the file holds several adapters; {len(pairs)} pairs of the further ones are "
+            f"not audited, such as {pairs[0].a.name}",
+            remedy="Save each adapter on its own.",
+            modules=tuple(pair.a.name for pair in pairs),
+        )
+
+
 def _unmatched_targets(config: PeftLoraConfig, modules: Sequence[str]) -> Iterator[Finding]:
     if isinstance(config.target_modules, str) or not config.target_modules:
         return
@@ -169,7 +188,7 @@ def _unmatched_targets(config: PeftLoraConfig, modules: Sequence[str]) -> Iterat
         yield Finding(
             severity=Severity.WARNING,
             code="target_unmatched",
-            message=f"target_modules that no audited module matches: {_listed(missing)}",
+            message=f"target_modules that no LoRA tensor matches: {_listed(missing)}",
             remedy="They were not adapted. Check the names against the base model's modules.",
             modules=tuple(missing),
         )

@@ -1,5 +1,6 @@
 """The audit of one module: from its two factors to one row."""
 
+import math
 from typing import NamedTuple
 
 import attrs
@@ -49,7 +50,9 @@ class ModuleAudit(NamedTuple):
 def pair_problem(pair: LoraPair) -> Finding | None:
     """Why the two factors of a pair cannot be multiplied as they are, from their headers alone."""
     a, b = pair.a, pair.b
-    if a.shape[0] != b.shape[1]:
+    if 0 in (*a.shape, *b.shape):
+        problem = f"lora_A {a.shape} and lora_B {b.shape} are empty"
+    elif a.shape[0] != b.shape[1]:
         problem = f"lora_A {a.shape} and lora_B {b.shape} differ in rank"
     elif {a.dtype, b.dtype} - FLOAT_DTYPES:
         problem = f"factors of dtype {a.dtype} and {b.dtype} are no floating-point numbers"
@@ -64,8 +67,8 @@ def pair_problem(pair: LoraPair) -> Finding | None:
     )
 
 
-def unreadable_row(pair: LoraPair, config: PeftLoraConfig, status: ModuleStatus) -> LayerRow:
-    """The row of a module without a spectrum."""
+def row_of(pair: LoraPair, config: PeftLoraConfig, status: ModuleStatus) -> LayerRow:
+    """The row of a module, without the quantities of its spectrum."""
     configured = module_scaling(config, pair.module)
     r = pair.a.shape[0]
     scale = lora_scaling(configured.alpha, max(r, 1), use_rslora=config.use_rslora)
@@ -89,7 +92,7 @@ def unreadable_row(pair: LoraPair, config: PeftLoraConfig, status: ModuleStatus)
 
 def unreadable_module(pair: LoraPair, config: PeftLoraConfig, problem: Finding) -> ModuleAudit:
     """The audit of a pair that :func:`pair_problem` objected to."""
-    row = unreadable_row(pair, config, ModuleStatus.UNREADABLE)
+    row = row_of(pair, config, ModuleStatus.UNREADABLE)
     return ModuleAudit(row, NOTHING, (problem,))
 
 
@@ -124,21 +127,38 @@ def audit_module(
         options: What to compute.
 
     Returns:
-        The row. A zero factor makes the module ``untrained``, a NaN or infinity ``nonfinite``;
-        neither has quantities.
+        The row. A zero factor or scale makes the module ``untrained``, a NaN or infinity (in the
+        factors or in the scaled update) ``nonfinite``; neither has quantities.
     """
     options = options or ModuleOptions()
     bad = count_nonfinite(a, options.reduction), count_nonfinite(b, options.reduction)
     if any(bad):
-        row = unreadable_row(pair, config, ModuleStatus.NONFINITE)
+        row = row_of(pair, config, ModuleStatus.NONFINITE)
         return ModuleAudit(row, NOTHING, (_nonfinite_finding(pair, *bad),))
     spectrum = lora_spectrum(a, b, exact=options.exact, policy=options.reduction)
     if spectrum.route is Route.ZERO:
-        return ModuleAudit(unreadable_row(pair, config, ModuleStatus.UNTRAINED), NOTHING)
-    row = unreadable_row(pair, config, ModuleStatus.OK)
+        return ModuleAudit(row_of(pair, config, ModuleStatus.UNTRAINED), NOTHING)
+    row = row_of(pair, config, ModuleStatus.OK)
+    if not 0 < abs(row.scale) * float(spectrum.singular_values[0]) < math.inf:
+        return _unscalable(row)
     return ModuleAudit(
         _with_quantities(row, spectrum.singular_values, base, options), spectrum.singular_values
     )
+
+
+def _unscalable(row: LayerRow) -> ModuleAudit:
+    """A module whose update is zero or beyond the floats because of its scale."""
+    zero = row.scale == 0
+    finding = Finding(
+        severity=Severity.ERROR,
+        code="zero_scale" if zero else "scale_overflow",
+        message=f"{row.name}: alpha {row.alpha:g} scales the update by {row.scale:g}: it "
+        + ("does nothing" if zero else "is beyond the floats"),
+        remedy="Correct lora_alpha or alpha_pattern in adapter_config.json.",
+        modules=(row.name,),
+    )
+    status = ModuleStatus.UNTRAINED if zero else ModuleStatus.NONFINITE
+    return ModuleAudit(msgspec.structs.replace(row, status=status), NOTHING, (finding,))
 
 
 def _with_quantities(

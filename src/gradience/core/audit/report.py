@@ -1,5 +1,6 @@
 """The frozen structs of the audit's result; ``--json`` prints them as they are."""
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 
@@ -18,6 +19,14 @@ __all__ = [
     "ModuleStatus",
     "TypeSummary",
 ]
+
+
+PATH_KEYS = frozenset({"peft_dir", "adapter_config_path", "adapter_weights_path", "base_model"})
+"""Keys of the report that hold local paths, which telemetry does not keep."""
+
+
+def _public(path: object) -> object:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1] if isinstance(path, str) else path
 
 
 class ModuleStatus(Enum):
@@ -164,14 +173,14 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     def to_summary_dict(
         self, *, include_layers: bool = False, topk_layers: int | None = None
     ) -> dict[str, object]:
-        """The report as plain JSON data.
+        """The report as plain data, non-finite numbers included.
 
         Args:
-            include_layers: Keeps the layer rows, where the report has them.
+            include_layers: Keeps the layer rows, where the audit was asked for them.
             topk_layers: Keeps only the rows with the largest updates.
 
         Returns:
-            What ``--json`` prints.
+            The content of the audit's JSON.
         """
         report = self
         if not include_layers:
@@ -184,11 +193,12 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
         return built
 
     def summary(self) -> dict[str, object]:
-        """The report without its rows and per-module tables: what a run's record keeps."""
+        """What a run's record keeps: no rows and tables, and of each path the last component."""
         tables = {"layer_data", "rank_suggestions", "top_wasteful", "rank_policies"}
         per_module = {"per_module_gain", "per_layer_gain", "global_gain", "findings"}
         built: dict[str, object] = msgspec.to_builtins(self)
-        return {key: value for key, value in built.items() if key not in tables | per_module}
+        kept = {key: value for key, value in built.items() if key not in tables | per_module}
+        return {key: _public(value) if key in PATH_KEYS else value for key, value in kept.items()}
 
     @property
     def severities(self) -> tuple[Severity, ...]:

@@ -1,5 +1,7 @@
 """Rules on target modules, rank and scaling."""
 
+import math
+
 from gradience.core.adapter.module_names import ModuleType, module_type
 from gradience.core.checking.rule import CheckPolicy, Rule, Subject, Verdict
 from gradience.core.config.snapshot import TaskProfile
@@ -65,7 +67,8 @@ def _rank_high(subject: Subject, policy: CheckPolicy) -> Verdict | None:
         return None
     return Verdict(
         Severity.WARNING,
-        f"rank {rank} is above {policy.rank_high}, the largest that published recipes use",
+        f"rank {rank} is above the ranks that published recommendations name (up to "
+        f"{policy.rank_high})",
         {"r": rank, "rank_high": policy.rank_high},
     )
 
@@ -74,7 +77,7 @@ def _scaling_high(subject: Subject, policy: CheckPolicy) -> Verdict | None:
     rank, scaling = subject.config.lora.r, subject.scaling
     if rank is None or scaling is None or rank < policy.scaling_rank_floor:
         return None
-    if scaling <= policy.scaling_high:
+    if not math.isfinite(scaling) or scaling <= policy.scaling_high:
         return None
     how = "α/√r, rsLoRA" if subject.uses_rslora else "α/r"
     return Verdict(
@@ -94,29 +97,35 @@ RULES = (
         confidence=1.0,
         refuted_by="Nothing to refute: a value is missing.",
         judge=_targets_missing,
+        lora_only=True,
     ),
     Rule(
         code="GR201",
         action="review_target_modules",
         scope="lora.target_modules",
-        rationale="Attention-only at rank 256 did worse than MLP-only at rank 128 with the same "
-        "parameters, and LoRA on all linear blocks was needed to match full fine-tuning.",
-        source="Thinking Machines 2025, LoRA Without Regret; Biderman et al. 2024 (arXiv "
-        "2405.09673); QLoRA (arXiv 2305.14314)",
+        rationale="Attention-only at rank 256 is reported to have done worse than MLP-only at rank "
+        "128, with about the same number of parameters (0.25 and 0.24 billion), and LoRA on all "
+        "linear blocks was needed to match full fine-tuning.",
+        source="Biderman et al. 2024 (arXiv 2405.09673); QLoRA (arXiv 2305.14314); Thinking "
+        "Machines 2025, as reported in TRL's guide LoRA Without Regret (its ranks and parameter "
+        "counts in a secondary copy)",
         confidence=0.7,
         refuted_by='A run with target_modules="all-linear" at the rank that gives the same number '
         "of parameters, same seeds: its eval loss is no better.",
         judge=_attention_only,
+        lora_only=True,
     ),
     Rule(
         code="GR202",
         action="set_task_profile",
         scope="task_profile",
         rationale="How strong the advice on target modules is depends on the task.",
-        source="LoRA (arXiv 2106.09685), table 6: attention alone suffices on MNLI",
+        source="inferred from LoRA (arXiv 2106.09685), whose experiments adapt attention alone, "
+        "MNLI among them; it does not compare that with MLP layers",
         confidence=0.5,
         refuted_by="Nothing to refute: a value is missing.",
         judge=_profile_unknown,
+        lora_only=True,
     ),
     Rule(
         code="GR300",
@@ -127,17 +136,20 @@ RULES = (
         confidence=1.0,
         refuted_by="Nothing to refute: a value is missing or impossible.",
         judge=_rank_missing,
+        lora_only=True,
     ),
     Rule(
         code="GR301",
         action="consider_reduce_rank",
         scope="lora.r",
         rationale="Quality did not depend on the rank between 8 and 64 when all layers were "
-        "adapted; 256 was the largest that helped, on code.",
-        source="QLoRA (arXiv 2305.14314); Biderman et al. 2024 (arXiv 2405.09673)",
+        "adapted; for code and for large data sets up to 256 is recommended.",
+        source="QLoRA (arXiv 2305.14314); Biderman et al. 2024 (arXiv 2405.09673); the table of "
+        "TRL's guide LoRA Without Regret",
         confidence=0.5,
         refuted_by="A run at a quarter of this rank, same seeds: its eval loss is worse.",
         judge=_rank_high,
+        lora_only=True,
     ),
     Rule(
         code="GR302",
@@ -150,6 +162,7 @@ RULES = (
         refuted_by="A run at half the alpha, same seed and rate: its eval loss is no better and "
         "its gradient norms are no calmer.",
         judge=_scaling_high,
+        lora_only=True,
     ),
 )
 """The rules of this family, in the order in which they are reported."""

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import attrs
 
+from gradience.core.adapter.peft_config import LORA
 from gradience.core.adapter.scaling import lora_scaling
+from gradience.core.config.readers import with_ratio
 from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import Recommendation
@@ -16,8 +18,14 @@ class CheckPolicy:
     """Every threshold of the configuration rules, each with its source."""
 
     lr_low: float = 2e-5
-    """LoRA's rate is about ten times that of full fine-tuning (Thinking Machines 2025, "LoRA
-    Without Regret"; TRL's guide: 2e-5 → 2e-4); the edge itself is inferred."""
+    """LoRA's rate is about ten times that of full fine-tuning (TRL's guide "LoRA Without Regret":
+    2e-5 → 2e-4, after Thinking Machines 2025); the edge itself is inferred."""
+    framework_rates: tuple[tuple[float, str], ...] = (
+        (2e-5, "TRL's SFTConfig"),
+        (5e-5, "Hugging Face's TrainingArguments"),
+    )
+    """Default rates of frameworks and whose they are (their sources); chosen for full
+    fine-tuning, and what a run trains with where nobody thought of the rate."""
     lr_high: float = 5e-4
     """Upper end of the best rates in Biderman et al. 2024 (arXiv 2405.09673), 5e-5 to 5e-4."""
     lr_extreme: float = 1e-2
@@ -25,7 +33,7 @@ class CheckPolicy:
     weight_decay_high: float = 0.1
     """Above it weight decay can suppress LoRA (Axolotl's stability guide)."""
     rank_high: int = 256
-    """Largest rank in published recommendations (Biderman et al. 2024; TRL's table)."""
+    """Largest rank that published recommendations name (Biderman et al. 2024; TRL's table)."""
     scaling_high: float = 4.0
     """Twice the α = 2r of Biderman et al. 2024; the edge is inferred."""
     scaling_rank_floor: int = 8
@@ -41,6 +49,12 @@ class Subject:
     """s of ΔW = s·B·A, rsLoRA respected; None where rank or alpha is unknown."""
     targets: tuple[str, ...] | None
     """Target modules as a tuple; None where they are unknown or a regular expression."""
+
+    @property
+    def other_adapter(self) -> str | None:
+        """The adapter's ``peft_type`` where that is not LoRA: LoRA's rules do not hold for it."""
+        kind = self.config.extras.get("peft_type")
+        return kind if isinstance(kind, str) and kind.upper() != LORA else None
 
     @property
     def has_adapter(self) -> bool:
@@ -84,13 +98,15 @@ class Rule:
     refuted_by: str
     """The experiment that would show it wrong."""
     judge: Callable[[Subject, CheckPolicy], Verdict | None]
+    lora_only: bool = False
+    """Whether it is about LoRA, and silent for an adapter of another type."""
 
 
 def subject_of(config: ConfigSnapshot) -> Subject:
     """Works out the effective values of a configuration."""
-    lora = config.lora
+    lora = with_ratio(config).lora
     scaling = None
-    if lora.r and lora.alpha is not None:
+    if lora.r is not None and lora.r >= 1 and lora.alpha is not None:
         rslora = bool(lora.extras.get("use_rslora"))
         scaling = lora_scaling(lora.alpha, lora.r, use_rslora=rslora)
     targets = lora.target_modules
@@ -103,6 +119,8 @@ def subject_of(config: ConfigSnapshot) -> Subject:
 
 def apply_rule(rule: Rule, subject: Subject, policy: CheckPolicy) -> Recommendation | None:
     """The rule's recommendation for a configuration, or None."""
+    if rule.lora_only and subject.other_adapter is not None:
+        return None
     verdict = rule.judge(subject, policy)
     if verdict is None:
         return None

@@ -12,6 +12,7 @@ from gradience.core.adapter.peft_config import (
     PeftLoraConfig,
     make_converter,
     peft_lora_config,
+    problem_list,
 )
 from gradience.core.config.foreign import READ_KINDS, ConfigKind, config_kind
 from gradience.core.config.snapshot import (
@@ -20,6 +21,7 @@ from gradience.core.config.snapshot import (
     OptimizerSnapshot,
     TaskProfile,
     TrainingSnapshot,
+    without_nulls,
 )
 from gradience.core.errors import ConfigError
 
@@ -55,7 +57,11 @@ LORA_EXTRAS = (
     "fan_in_fan_out",
     "task_type",
 )
-"""Adapter settings kept beside the snapshot's own fields."""
+"""Adapter settings kept beside the snapshot's own fields, empty and false ones too: laid over
+another configuration they say that a setting is off."""
+
+NULL_IS_A_VALUE = frozenset({"max_grad_norm"})
+"""Training arguments whose ``null`` says something: the Trainer does not clip then."""
 
 
 @attrs.frozen(kw_only=True)
@@ -120,9 +126,7 @@ def lora_snapshot(config: PeftLoraConfig) -> LoraSnapshot:
         target_modules=config.target_modules,
         dropout=config.lora_dropout,
         bias=config.bias,
-        extras={
-            name: settings[name] for name in LORA_EXTRAS if settings[name] not in (None, {}, ())
-        },
+        extras={name: settings[name] for name in LORA_EXTRAS if settings[name] is not None},
     )
 
 
@@ -133,7 +137,7 @@ def training_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
     try:
         args = _CONVERTER.structure(known, TrainingArguments)
     except cattrs.ClassValidationError as error:
-        problems = "; ".join(cattrs.transform_error(error, path="training_args"))
+        problems = "; ".join(problem_list(error, "training_args"))
         raise ConfigError(f"{place}: {problems}. Correct the value.") from error
     betas = (args.adam_beta1, args.adam_beta2)
     return ConfigSnapshot(
@@ -151,7 +155,7 @@ def training_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
             max_steps=args.max_steps if args.max_steps and args.max_steps > 0 else None,
             epochs=args.num_train_epochs,
             dtype="bfloat16" if args.bf16 else "float16" if args.fp16 else None,
-            extras={name: raw[name] for name in TRAINING_EXTRAS if raw.get(name) is not None},
+            extras={name: raw[name] for name in TRAINING_EXTRAS if _says(raw, name)},
         ),
     )
 
@@ -159,10 +163,11 @@ def training_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
 def gradience_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
     """The snapshot of Gradience's own YAML or JSON: a ConfigSnapshot as it stands.
 
-    Numbers may be written as strings (YAML reads ``5e-5`` as one).
+    Numbers may be written as strings (YAML reads ``5e-5`` as one); ``null``, and a section with
+    nothing in it, means "not given".
     """
     try:
-        return msgspec.convert(raw, ConfigSnapshot, strict=False)
+        return msgspec.convert(without_nulls(raw), ConfigSnapshot, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"{place}: expected a Gradience config with the keys "
@@ -178,7 +183,7 @@ def bench_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
     :class:`~gradience.core.config.snapshot.TaskProfile` goes to the extras as ``bench_profile``.
     """
     model, task, train, lora = (_part(raw, key) for key in ("model", "task", "train", "lora"))
-    profile = task.get("profile", TaskProfile.UNKNOWN.value)
+    profile = task.get("profile") or TaskProfile.UNKNOWN.value
     general = profile in [member.value for member in TaskProfile]
     return gradience_snapshot(
         {
@@ -209,18 +214,37 @@ def bench_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
 
 
 def overlay(base: ConfigSnapshot, over: ConfigSnapshot) -> ConfigSnapshot:
-    """``base`` with everything that ``over`` says put on top; extras are merged key by key."""
-    return _overlay(base, over)
+    """``base`` with everything that ``over`` says put on top; extras are merged key by key.
+
+    An ``alpha_over_r`` that comes without an alpha replaces the alpha below it, which
+    :func:`with_ratio` then works out anew.
+    """
+    merged = _overlay(base, over)
+    if over.lora.alpha is not None or over.lora.alpha_over_r is None:
+        return merged
+    return msgspec.structs.replace(merged, lora=msgspec.structs.replace(merged.lora, alpha=None))
 
 
 def with_ratio(config: ConfigSnapshot) -> ConfigSnapshot:
-    """The snapshot with ``alpha_over_r`` worked out from alpha and r, where both are known."""
+    """The snapshot with ``alpha_over_r`` worked out from alpha and r, or alpha from the ratio.
+
+    A rank below 1 is none, and nothing is worked out from it.
+    """
     lora = config.lora
-    if lora.alpha is None or not lora.r:
+    if lora.r is None or lora.r < 1:
+        return config
+    alpha = lora.alpha
+    if alpha is None and lora.alpha_over_r is not None:
+        alpha = lora.alpha_over_r * lora.r
+    if alpha is None:
         return config
     return msgspec.structs.replace(
-        config, lora=msgspec.structs.replace(lora, alpha_over_r=lora.alpha / lora.r)
+        config, lora=msgspec.structs.replace(lora, alpha=alpha, alpha_over_r=alpha / lora.r)
     )
+
+
+def _says(raw: Mapping[str, object], name: str) -> bool:
+    return raw.get(name) is not None or (name in raw and name in NULL_IS_A_VALUE)
 
 
 def _part(raw: Mapping[str, object], key: str) -> Mapping[str, object]:

@@ -102,6 +102,28 @@ def fold_unknown_keys(config: Mapping[str, object]) -> tuple[dict[str, object], 
     return folded, moved
 
 
+def without_nulls(config: Mapping[str, object]) -> dict[str, object]:
+    """The configuration without the known keys that say nothing (``lora:``, ``r: null``).
+
+    Args:
+        config: A ConfigSnapshot as JSON or YAML. Never mutated.
+
+    Returns:
+        The same content; ``null`` under an unknown key, or within ``extras``, is kept.
+    """
+    given = _without_nulls(config, ConfigSnapshot)
+    for part, struct in PARTS.items():
+        value = given.get(part)
+        if isinstance(value, Mapping):
+            given[part] = _without_nulls(value, struct)
+    return given
+
+
+def _without_nulls(value: Mapping[str, object], struct: type[msgspec.Struct]) -> dict[str, object]:
+    known = set(struct.__struct_fields__)
+    return {key: item for key, item in value.items() if item is not None or key not in known}
+
+
 def _fold(
     value: Mapping[str, object], struct: type[msgspec.Struct]
 ) -> tuple[dict[str, object], tuple[str, ...]]:

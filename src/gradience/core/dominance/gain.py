@@ -7,6 +7,7 @@ import attrs
 import msgspec
 
 from gradience.core.adapter.module_names import layer_place
+from gradience.core.numbers import mean_known
 
 
 @attrs.frozen(kw_only=True)
@@ -114,16 +115,18 @@ def layer_gains(modules: Iterable[ModuleGain]) -> tuple[LayerGain, ...]:
 
 
 def gain_summary(
-    modules: Sequence[ModuleGain], layers: Sequence[LayerGain], policy: ConcentrationPolicy
+    modules: Sequence[ModuleGain],
+    layers: Sequence[LayerGain],
+    shares: Composition,
+    policy: ConcentrationPolicy,
 ) -> Gain:
     """Means over the modules and the top layers."""
     relative = [m for m in modules if m.rel_delta_fro is not None]
-    shares = composition(layers, policy)
     return Gain(
-        delta_fro_mean=_mean([m.delta_fro for m in modules]),
-        delta_op_mean=_mean([m.delta_op for m in modules]),
-        rel_delta_fro_mean=_mean([m.rel_delta_fro for m in modules]),
-        rel_delta_op_mean=_mean([m.rel_delta_op for m in modules]),
+        delta_fro_mean=mean_known([m.delta_fro for m in modules]),
+        delta_op_mean=mean_known([m.delta_op for m in modules]),
+        rel_delta_fro_mean=mean_known([m.rel_delta_fro for m in modules]),
+        rel_delta_op_mean=mean_known([m.rel_delta_op for m in modules]),
         top_layers_by_delta_fro=tuple(
             sorted(layers, key=lambda layer: -layer.delta_fro_sq_sum)[: policy.top_k_layers]
         ),
@@ -134,11 +137,10 @@ def gain_summary(
 
 
 def global_gain(
-    modules: Sequence[ModuleGain], layers: Sequence[LayerGain], policy: ConcentrationPolicy
+    modules: Sequence[ModuleGain], shares: Composition, policy: ConcentrationPolicy
 ) -> GlobalGain:
     """The modules with the largest updates, absolute and relative to their base weight."""
     relative = [m for m in modules if m.rel_delta_fro is not None]
-    shares = composition(layers, policy)
     return GlobalGain(
         top_modules_by_delta_fro=tuple(
             sorted(modules, key=lambda m: -m.delta_fro)[: policy.top_modules]
@@ -216,8 +218,3 @@ def _layer_gain(group: list[ModuleGain]) -> LayerGain:
         delta_fro_sum=sum(m.delta_fro for m in group),
         rel_delta_fro_sq_sum=sum(ratio * ratio for ratio in relative) if relative else None,
     )
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -12,6 +12,12 @@ from gradience.core.signals.pipeline import RunSignals
 from gradience.core.signals.records import GUARD_CODE_PREFIX
 from gradience.core.signals.run_status import Outcome, RunSignal
 
+LOSS_IS_FILTERED = (
+    "the Trainer's loss filter (logging_nan_inf_filter) then hides NaN losses, so the logged "
+    "losses cannot be trusted"
+)
+"""Said beside mostly non-finite gradients (huggingface/trl#6702)."""
+
 
 class MonitorAlert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert, with the steps and the numbers behind it."""
@@ -32,6 +38,21 @@ class MonitorPolicy:
     isolated_nonfinite_grads: int = 1
     """Non-finite gradient norms in a run that are worth no more than an info: an fp16 loss
     scaler skips such a step by design."""
+    nonfinite_grad_share: float = 0.5
+    """Share of the logged gradient norms from which on non-finite ones (more than the isolated)
+    are an error. The Trainer replaces a non-finite loss by a running mean in its logs while it
+    goes on training (huggingface/trl#6702), and a job whose adapter was all NaN counted as a
+    success (getainode/ainode#186); the edge of one half is inferred."""
+    memorization_confidence: float = 0.6
+    """Of the advice on memorisation where the gap is exact (inferred: no published threshold of
+    the gap is known)."""
+    memorization_confidence_estimated: float = 0.4
+    """The same where the training side is an estimate (inferred)."""
+    evaluate_confidence: float = 0.9
+    """Of the advice to evaluate at all (inferred: no one advises against it)."""
+    compress_confidence: float = 0.4
+    """Of the advice to cut the rank: one published series of truncations, of one model and task
+    (the PEFT package's LoRA conversion figures), carries it."""
     compress_factor: float = 2.0
     """An audited rank is worth reducing where the suggested one is this many times smaller
     (inferred: below that, the saving is within one step of the allowed ranks)."""
@@ -51,6 +72,7 @@ def find_alerts(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[M
     found = [
         *_status(signals.run),
         *_several_runs(signals),
+        *_mixed_runs(signals.run),
         *_nonfinite(signals, policy),
         *_gap(gap, policy),
         *_guard(signals),
@@ -77,6 +99,17 @@ def _several_runs(signals: RunSignals) -> Iterator[MonitorAlert]:
         yield _alert(Severity.INFO, "several_runs", message)
 
 
+def _mixed_runs(run: RunSignal) -> Iterator[MonitorAlert]:
+    if run.foreign_records:
+        yield MonitorAlert(
+            severity=Severity.WARNING,
+            code="mixed_runs",
+            message=f"{run.foreign_records} records between this run's carry the id of another "
+            "run: several runs wrote into one file, and this report mixes them",
+            context={"foreign_records": run.foreign_records, "run_id": run.run_id},
+        )
+
+
 def _nonfinite(signals: RunSignals, policy: MonitorPolicy) -> Iterator[MonitorAlert]:
     counts = signals.nonfinite.counts
     clean_loss = all(count.name != "loss" for count in counts)
@@ -84,14 +117,28 @@ def _nonfinite(signals: RunSignals, policy: MonitorPolicy) -> Iterator[MonitorAl
         if count.name == "loss":
             yield _nonfinite_alert(Severity.ERROR, "nonfinite_loss", "training loss", count)
         elif count.name == "grad_norm":
-            isolated = count.count <= policy.isolated_nonfinite_grads and clean_loss
-            severity = Severity.INFO if isolated else Severity.WARNING
-            yield _nonfinite_alert(severity, "nonfinite_grad_norm", "gradient norm", count)
+            yield _nonfinite_grads(count, policy, clean_loss=clean_loss)
         elif count.name.startswith("eval."):
             name = count.name.removeprefix("eval.")
             yield _nonfinite_alert(Severity.WARNING, "nonfinite_eval", f"eval {name}", count)
         else:
             yield _nonfinite_alert(Severity.WARNING, "nonfinite_metric", count.name, count)
+
+
+def _nonfinite_grads(
+    count: NonfiniteCount, policy: MonitorPolicy, *, clean_loss: bool
+) -> MonitorAlert:
+    isolated = count.count <= policy.isolated_nonfinite_grads
+    severity = Severity.INFO if isolated and clean_loss else Severity.WARNING
+    if not isolated and count.count >= policy.nonfinite_grad_share * count.logged:
+        alert = _nonfinite_alert(Severity.ERROR, "nonfinite_grad_norm", "gradient norm", count)
+        context = {
+            **alert.context,
+            "share_from": policy.nonfinite_grad_share,
+            "logged_loss": LOSS_IS_FILTERED,
+        }
+        return msgspec.structs.replace(alert, context=context)
+    return _nonfinite_alert(severity, "nonfinite_grad_norm", "gradient norm", count)
 
 
 def _nonfinite_alert(

@@ -2,17 +2,27 @@
 
 import math
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import attrs
 import msgspec
 
+from gradience.core.errors import ConfigError
 from gradience.core.numbers import real_number
 from gradience.core.signals.evals import EvalSignal, SplitEval
 from gradience.core.signals.loss import LossSignal
 
 TRAIN_SPLIT = "train"
 """The split whose evaluation gives the exact training perplexity."""
+
+FROM_EVAL = "eval"
+"""The training side is an evaluation of the training split at the step of the held-out one."""
+
+FROM_LOSS = "smoothed training loss"
+"""The training side is estimated from the logged training losses."""
+
+FROM_OTHER_EVAL = "eval at another step"
+"""The training side is an evaluation of the training split elsewhere: no loss was logged."""
 
 
 class EvalMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +41,19 @@ class EvalMetrics(msgspec.Struct, frozen=True, kw_only=True):
 class GapPolicy:
     """How the gap is measured and from where on it is called memorisation."""
 
-    threshold: float = 1.5
+    threshold: float = attrs.field(default=1.5)
     """Held-out over training perplexity (source: the contract's ``--gap-threshold``). No
     published threshold is known, so an alert on it is a hint, not a verdict."""
     held_out_splits: tuple[str, ...] = ("test", "val", "validation", "eval", "dev")
     """Names of held-out splits, first match wins; else the newest split that is not train."""
+
+    @threshold.validator
+    def _is_a_number(self, _: object, threshold: float) -> None:
+        if math.isnan(threshold):
+            raise ConfigError(
+                "gap threshold: expected a number, found NaN, above which no gap can be. Give the "
+                "ratio of the perplexities from which on to warn, such as 1.5."
+            )
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +69,20 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     held_out_split: str | None = None
     held_out_step: int | None = None
     train_source: str | None = None
-    """``eval`` (an evaluation of the training split) or ``smoothed training loss``."""
+    """One of :data:`FROM_EVAL`, :data:`FROM_LOSS` and :data:`FROM_OTHER_EVAL`."""
     estimated: bool = False
-    """Whether the training side is an estimate from the smoothed training loss."""
+    """Whether the training side is no evaluation at the step of the held-out one."""
     reason: str | None = None
+
+
+class TrainSide(NamedTuple):
+    """The training side of the gap."""
+
+    metrics: EvalMetrics = EvalMetrics()
+    estimated: bool = False
+    """Whether it is no evaluation at the step of the held-out one."""
+    source: str | None = None
+    """As in :class:`Gap`."""
 
 
 def eval_metrics(metrics: Mapping[str, object]) -> EvalMetrics:
@@ -110,27 +138,39 @@ def perplexity(log_ppl: float | None) -> float | None:
         return math.inf
 
 
-def train_metrics(
-    evals: EvalSignal, loss: LossSignal, policy: GapPolicy
-) -> tuple[EvalMetrics, bool]:
+def train_metrics(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> TrainSide:
     """The training side: an evaluation of the training split, else the smoothed loss.
 
-    The smoothed loss is the one at the time of the held-out evaluation where there is one.
+    An evaluation of the training split counts as exact where it was made at the step of the
+    held-out one, or a step is unknown. One of another step is taken only where there is no
+    smoothed loss. That loss is the one at the time of the held-out evaluation where there is one.
 
     Returns:
-        The metrics, and whether they are estimated from the training loss.
+        The metrics, whether they are estimated, and where they come from.
     """
-    for entry in evals.splits:
-        if entry.split == TRAIN_SPLIT:
-            metrics = eval_metrics(entry.metrics)
-            filled = metrics.ppl if metrics.ppl is not None else perplexity(log_perplexity(metrics))
-            return msgspec.structs.replace(metrics, ppl=filled), False
     held_out = held_out_eval(evals, policy)
+    train = next((entry for entry in evals.splits if entry.split == TRAIN_SPLIT), None)
+    if train is not None and _same_step(train, held_out):
+        return TrainSide(_train_eval(train), estimated=False, source=FROM_EVAL)
     smoothed = loss.smoothed if held_out is None else held_out.train_loss_smoothed
-    if smoothed is None:
-        return EvalMetrics(), False
-    ppl = None if evals.reward_metrics else perplexity(smoothed)
-    return EvalMetrics(loss=smoothed, ppl=ppl), True
+    if smoothed is not None:
+        ppl = None if evals.reward_metrics else perplexity(smoothed)
+        metrics = EvalMetrics(loss=smoothed, ppl=ppl)
+        return TrainSide(metrics, estimated=True, source=FROM_LOSS)
+    if train is not None:
+        return TrainSide(_train_eval(train), estimated=True, source=FROM_OTHER_EVAL)
+    return TrainSide()
+
+
+def _same_step(train: SplitEval, held_out: SplitEval | None) -> bool:
+    steps = {train.step, None if held_out is None else held_out.step}
+    return None in steps or len(steps) == 1
+
+
+def _train_eval(train: SplitEval) -> EvalMetrics:
+    metrics = eval_metrics(train.metrics)
+    filled = metrics.ppl if metrics.ppl is not None else perplexity(log_perplexity(metrics))
+    return msgspec.structs.replace(metrics, ppl=filled)
 
 
 def perplexity_gap(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> Gap:
@@ -154,27 +194,26 @@ def perplexity_gap(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> Ga
     above = log_perplexity(test)
     if above is None:
         return Gap(reason=f"the evaluation of split {held_out.split!r} has no finite loss")
-    train, estimated = train_metrics(evals, loss, policy)
-    below = log_perplexity(train)
+    train = train_metrics(evals, loss, policy)
+    below = log_perplexity(train.metrics)
     if below is None:
         return Gap(reason="no finite training loss was logged before the evaluation")
     return Gap(
-        value=_ratio(test, train, above - below, estimated=estimated),
+        value=_ratio(test, train, above - below),
         log=above - below,
         held_out_split=held_out.split,
         held_out_step=held_out.step,
-        train_source="smoothed training loss" if estimated else "eval",
-        estimated=estimated,
+        train_source=train.source,
+        estimated=train.estimated,
     )
 
 
-def _ratio(
-    test: EvalMetrics, train: EvalMetrics, log_gap: float, *, estimated: bool
-) -> float | None:
+def _ratio(test: EvalMetrics, train: TrainSide, log_gap: float) -> float | None:
     """The plain ratio where both perplexities were logged: no rounding through logarithms."""
-    if estimated or not _is_perplexity(test.ppl) or not _is_perplexity(train.ppl):
+    below = train.metrics.ppl
+    if train.source == FROM_LOSS or not _is_perplexity(test.ppl) or not _is_perplexity(below):
         return perplexity(log_gap)
-    ratio = test.ppl / train.ppl
+    ratio = test.ppl / below
     return ratio if math.isfinite(ratio) else perplexity(log_gap)
 
 

@@ -20,31 +20,36 @@ def recommend(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[Rec
     Returns:
         The recommendations.
     """
-    found = [*_memorization(gap, policy), *_log_evals(signals), *_compress(signals, policy)]
+    found = [*_memorization(gap, policy), *_log_evals(signals, policy), *_compress(signals, policy)]
     return tuple(sorted(found, key=lambda item: -item.severity.order))
 
 
 def _memorization(gap: Gap, policy: MonitorPolicy) -> Iterator[Recommendation]:
     if gap.value is None or gap.value <= policy.gap.threshold:
         return
+    confidence = (
+        policy.memorization_confidence_estimated
+        if gap.estimated
+        else policy.memorization_confidence
+    )
     yield Recommendation(
         severity=Severity.WARNING,
         action="memorization_detected",
         message="stop earlier, train on more data, or lower alpha or the rank",
         rationale="The training set is fitted much better than held-out data.",
-        confidence=0.4 if gap.estimated else 0.6,
+        confidence=confidence,
         scope="run",
         evidence={
             "gap": gap.value,
             "threshold": policy.gap.threshold,
             "estimated": gap.estimated,
-            "source": "no published gap threshold is known; 1.5 is the contract's default",
+            "source": "inferred: no published threshold of the gap is known",
         },
         refuted_by="The held-out task metric of an earlier checkpoint is no better than the last.",
     )
 
 
-def _log_evals(signals: RunSignals) -> Iterator[Recommendation]:
+def _log_evals(signals: RunSignals, policy: MonitorPolicy) -> Iterator[Recommendation]:
     if signals.evals.n_evals or not signals.loss.n:
         return
     yield Recommendation(
@@ -52,9 +57,12 @@ def _log_evals(signals: RunSignals) -> Iterator[Recommendation]:
         action="log_train_test_ppl",
         message="evaluate on held-out data during training (eval_strategy='steps')",
         rationale="Without an evaluation nothing tells learning from memorising.",
-        confidence=0.9,
+        confidence=policy.evaluate_confidence,
         scope="run",
-        evidence={"n_evals": 0},
+        evidence={
+            "n_evals": 0,
+            "source": "inferred: overfitting shows as the evaluation rising while training falls",
+        },
         refuted_by="Nothing to refute: a measurement is missing.",
     )
 
@@ -75,9 +83,15 @@ def _compress(signals: RunSignals, policy: MonitorPolicy) -> Iterator[Recommenda
         "for",
         rationale="Energy that a module does not use can be cut; at 90 % expect about 1 to 1.5 "
         "points on maths (the PEFT package's LoRA conversion figures).",
-        confidence=0.4,
+        confidence=policy.compress_confidence,
         scope="lora.r",
-        evidence={"r": rank, "suggested_r_global_90": suggested, "energy": "PEFT: share of Σσ²"},
+        evidence={
+            "r": rank,
+            "suggested_r_global_90": suggested,
+            "energy": "PEFT: share of Σσ²",
+            "source": "the PEFT package's documentation of LoRA conversion: Llama-3.2-3B, "
+            "MetaMathQA to GSM8K, energy 0.9 costs 1.37 points",
+        },
         refuted_by=f"Adapters truncated to and retrained at rank {suggested}, three seeds: their "
         "held-out metric is worse by more than you accept.",
     )

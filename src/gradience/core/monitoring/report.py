@@ -39,9 +39,10 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def severities(self) -> tuple[Severity, ...]:
-        """The severities of the alerts and the recommendations."""
+        """The severities of the alerts, the recommendations and the file's issues."""
         alerts = tuple(alert.severity for alert in self.alerts)
-        return alerts + tuple(item.severity for item in self.recommendations)
+        advice = tuple(item.severity for item in self.recommendations)
+        return alerts + advice + tuple(issue.severity for issue in self.telemetry_issues)
 
 
 def monitor_report(
@@ -67,7 +68,7 @@ def monitor_report(
     return MonitorReport(
         file=file,
         config=signals.run.config or ConfigSnapshot(),
-        signals=signal_snapshot(signals, policy.gap),
+        signals=signal_snapshot(signals, policy.gap, gap),
         alerts=alerts,
         recommendations=recommend(signals, gap, policy),
         telemetry_issues=issues,

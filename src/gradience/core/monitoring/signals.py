@@ -39,29 +39,32 @@ class SignalSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     extras: Mapping[str, object] = {}
 
 
-def signal_snapshot(signals: RunSignals, policy: GapPolicy | None = None) -> SignalSnapshot:
+def signal_snapshot(
+    signals: RunSignals, policy: GapPolicy | None = None, gap: Gap | None = None
+) -> SignalSnapshot:
     """Condenses the analyzers' results into the contract's snapshot.
 
     Args:
         signals: The signals of one run.
         policy: Which split is held out.
+        gap: The gap of these signals under this policy, where it is known already.
 
     Returns:
         The snapshot; what the run did not log is None.
     """
     policy = policy or GapPolicy()
-    gap = perplexity_gap(signals.evals, signals.loss, policy)
-    train, estimated = train_metrics(signals.evals, signals.loss, policy)
+    gap = gap or perplexity_gap(signals.evals, signals.loss, policy)
+    train = train_metrics(signals.evals, signals.loss, policy)
     audit = signals.records.lora_audit or {}
     return SignalSnapshot(
-        train=train,
+        train=train.metrics,
         test=_test_metrics(signals, policy),
         gap=gap.value,
         stable_rank_mean=_audited(audit, "stable_rank_mean"),
         utilization_mean=_audited(audit, "utilization_mean"),
         dominance_act_mean=_audited(audit, "dominance_act_mean"),
         kappa_mean=_audited(audit, "kappa_mean"),
-        extras=_extras(signals, gap, estimated=estimated),
+        extras=_extras(signals, gap, estimated=train.estimated),
     )
 
 

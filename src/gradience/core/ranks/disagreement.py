@@ -65,6 +65,8 @@ class PolicyTable(msgspec.Struct, frozen=True, kw_only=True):
     n_disagree: int
     flagged: tuple[str, ...]
     """Names of the flagged modules, highest priority first."""
+    caveats: tuple[str, ...] = ()
+    """What to keep in mind of the policies."""
 
 
 def policy_table(

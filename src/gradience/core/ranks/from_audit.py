@@ -17,6 +17,9 @@ from gradience.core.ranks.suggest import (
     suggest_per_layer,
 )
 
+MAX_KEYS_SHOWN = 8
+"""Keys of a summary that a message lists."""
+
 
 class _Row(msgspec.Struct, frozen=True):
     """What is needed of a layer row."""
@@ -58,16 +61,23 @@ def suggest_global_ranks_from_audit(
         policy: Allowed ranks.
 
     Returns:
-        The suggestion; ranks are None where the summary has no energy ranks.
+        The suggestion; ranks are None where an energy rank is missing. Where the summary tells
+        no present rank, ``current_r`` and the reductions are None, and nothing caps the ranks.
 
     Raises:
-        ConfigError: The summary gives no present rank, so that nothing bounds a suggestion.
+        ConfigError: The summary has neither energy ranks nor layer rows nor a present rank.
     """
     policy = policy or SuggestionPolicy()
     summary = _flat(summary)
     current = _current_rank(summary)
     median, p90 = (real_number(summary.get(f"energy_rank_90_{q}")) for q in ("p50", "p90"))
-    suggested = [None if k is None else snap_up(k, current, policy) for k in (median, p90)]
+    if current is None and median is None and p90 is None:
+        raise ConfigError(
+            "audit summary: expected energy_rank_90_p50 and energy_rank_90_p90, layer rows or a "
+            f"current_r, found {', '.join(list(summary)[:MAX_KEYS_SHOWN]) or 'nothing'}. Give the "
+            "JSON of an audit (gradience audit --layers --json)."
+        )
+    suggested = [_snap(k, current, policy) for k in (median, p90)]
     params = summary.get("total_lora_params")
     return GlobalSuggestion(
         current_r=current,
@@ -75,8 +85,8 @@ def suggest_global_ranks_from_audit(
         suggested_r_p90=suggested[1],
         suggested_r_max=None,
         total_lora_params=params if isinstance(params, int) else 0,
-        reduction_ratio_median=None if suggested[0] is None else 1 - suggested[0] / current,
-        reduction_ratio_p90=None if suggested[1] is None else 1 - suggested[1] / current,
+        reduction_ratio_median=_reduction(suggested[0], current),
+        reduction_ratio_p90=_reduction(suggested[1], current),
         evidence={
             "energy_rank_90_p50": median,
             "energy_rank_90_p90": p90,
@@ -91,9 +101,13 @@ def _flat(summary: Mapping[str, object]) -> Mapping[str, object]:
     return {**summary, **inner} if isinstance(inner, Mapping) else summary
 
 
-def _rows(summary: Mapping[str, object]) -> Sequence[_Row]:
+def _raw_rows(summary: Mapping[str, object]) -> object:
     data = summary.get("layer_data")
-    rows = data.get("layer_rows") if isinstance(data, Mapping) else summary.get("layers")
+    return data.get("layer_rows") if isinstance(data, Mapping) else summary.get("layers")
+
+
+def _rows(summary: Mapping[str, object]) -> Sequence[_Row]:
+    rows = _raw_rows(summary)
     if not rows:
         raise ConfigError(
             "audit summary: expected layer_data with layer_rows, found none. Audit with --layers."
@@ -117,10 +131,25 @@ def _module_rank(row: _Row) -> ModuleRank:
     )
 
 
-def _current_rank(summary: Mapping[str, object]) -> int:
+def _snap(rank: float | None, current: int | None, policy: SuggestionPolicy) -> int | None:
+    """The suggestion; without a present rank None where every allowed rank is too small."""
+    if rank is None:
+        return None
+    if current is not None:
+        return snap_up(rank, current, policy)
+    return min((allowed for allowed in policy.allowed_ranks if allowed >= rank), default=None)
+
+
+def _reduction(suggested: int | None, current: int | None) -> float | None:
+    return None if suggested is None or current is None else 1 - suggested / current
+
+
+def _current_rank(summary: Mapping[str, object]) -> int | None:
     found = summary.get("global_suggestions")
     current = found.get("current_r") if isinstance(found, Mapping) else None
     current = current or summary.get("current_r")
     if isinstance(current, int) and current > 0:
         return current
-    return max(row.r for row in _rows(summary))
+    if _raw_rows(summary):
+        return max(row.r for row in _rows(summary))
+    return None

@@ -21,6 +21,14 @@ Floats = NDArray[np.float64]
 DEFAULT_ENERGY = 0.90
 """τ of ``energy`` where the specification gives none."""
 
+CAVEATS: Mapping[str, str] = {
+    "oht": "oht: its noise model does not hold for the r non-zero values of a LoRA update",
+}
+"""What to keep in mind of a policy, by its name."""
+
+RANK_ROUNDING = 1e-9
+"""Slack on a real-valued rank before it is rounded up."""
+
 KNEE_ROUNDING = 1e-12
 """A distance below the chord that is only rounding."""
 
@@ -134,12 +142,12 @@ def _energy(values: Floats, spec: RankPolicySpec, _: tuple[int, int]) -> _Result
 
 def _stable(values: Floats, _: RankPolicySpec, __: tuple[int, int]) -> _Result:
     rank = stable_rank(values) or 1.0
-    return math.ceil(rank - 1e-9), {"stable_rank": rank}
+    return math.ceil(rank - RANK_ROUNDING), {"stable_rank": rank}
 
 
 def _erank(values: Floats, _: RankPolicySpec, __: tuple[int, int]) -> _Result:
     rank = effective_rank(values) or 1.0
-    return math.ceil(rank - 1e-9), {"effective_rank": rank}
+    return math.ceil(rank - RANK_ROUNDING), {"effective_rank": rank}
 
 
 def _knee(values: Floats, _: RankPolicySpec, __: tuple[int, int]) -> _Result:
@@ -161,7 +169,7 @@ def _oht(values: Floats, _: RankPolicySpec, shape: tuple[int, int]) -> _Result:
     details: dict[str, object] = {
         "beta": beta,
         "threshold_sigma": threshold,
-        "caveat": "its noise model does not hold for the r non-zero values of a LoRA update",
+        "caveat": CAVEATS["oht"],
     }
     return int(np.count_nonzero(values > threshold)), details
 

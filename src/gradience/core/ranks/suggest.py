@@ -1,6 +1,5 @@
 """Suggested ranks: energy ranks snapped up to ranks that people use. Hypotheses, not verdicts."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -210,6 +209,6 @@ def _by_type(modules: Sequence[ModuleRank], policy: SuggestionPolicy) -> dict[st
 
 
 def _reduction(suggested: int | None, current: int | None) -> float | None:
-    if suggested is None or not current or math.isnan(suggested):
+    if suggested is None or not current:
         return None
     return 1 - suggested / current

@@ -113,6 +113,10 @@ def combine(*analyzers: _AnyState[object]) -> Analyzer[_States, tuple[object, ..
     return Analyzer(init, update, result)
 
 
+MAX_RUNS_KEPT = 32
+"""Earlier runs that can be continued; of more the one left longest ago is dropped."""
+
+
 @attrs.frozen
 class RunState(Generic[S]):
     """State of :func:`latest_run`: the run being read, its analyzer's state, runs seen."""
@@ -120,20 +124,24 @@ class RunState(Generic[S]):
     run_id: str | None
     inner: S
     runs: int
+    earlier: tuple[tuple[str, S], ...] = ()
+    """Runs that another one interrupted, by id, the one left longest ago first."""
 
 
 def latest_run(analyzer: Analyzer[S, R]) -> Analyzer[RunState[S], tuple[R, int]]:
     """Restricts an analyzer to the last run of a stream that may hold several.
 
-    A ``run_start`` with another run id than the one before it begins a new run; one with the
-    same id continues it (a resume).
+    A ``run_start`` with a new run id begins a run; one whose id was seen before continues that
+    run (a resume), with other runs in between or not. The last run is the one begun or continued
+    last.
 
     Args:
         analyzer: What to compute over the run.
 
     Returns:
         An analyzer whose result is that of the last run, and the number of runs in the stream
-        (0 where no ``run_start`` was seen).
+        (0 where no ``run_start`` was seen). A run that more than :data:`MAX_RUNS_KEPT` others
+        interrupted is forgotten: continued after that, it counts as a new one.
     """
 
     def init() -> RunState[S]:
@@ -145,17 +153,23 @@ def latest_run(analyzer: Analyzer[S, R]) -> Analyzer[RunState[S], tuple[R, int]]
             if run_id == state.run_id:
                 continue
             if state.runs:
-                state = _advance(state, batch, position, start)
-                state = RunState(run_id, analyzer.init(), state.runs + 1)
+                state = _switch(_advance(state, batch, position, start), run_id)
                 position = start
             else:
                 state = RunState(run_id, state.inner, 1)
         return _advance(state, batch, position, batch.stop)
 
+    def _switch(state: RunState[S], run_id: str) -> RunState[S]:
+        earlier = dict(state.earlier)
+        known = run_id in earlier
+        inner = earlier.pop(run_id) if known else analyzer.init()
+        left = *earlier.items(), (str(state.run_id), state.inner)
+        return RunState(run_id, inner, state.runs + (not known), left[-MAX_RUNS_KEPT:])
+
     def _advance(state: RunState[S], batch: Batch, start: int, stop: int) -> RunState[S]:
         whole = (start, stop) == (batch.start, batch.stop)
         part = batch if whole else batch.slice(start, stop)
-        return RunState(state.run_id, analyzer.update(state.inner, part), state.runs)
+        return attrs.evolve(state, inner=analyzer.update(state.inner, part))
 
     def result(state: RunState[S]) -> tuple[R, int]:
         return analyzer.result(state.inner), state.runs

@@ -3,6 +3,7 @@
 A pure, deterministic function of the event sequence.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from enum import Enum
@@ -41,6 +42,8 @@ class RunSignal(msgspec.Struct, frozen=True, kw_only=True):
     """Last time stamp minus the first."""
     events: Mapping[str, int] = {}
     """Number of events by name."""
+    foreign_records: int = 0
+    """Records with another run id than the run had at their place in the stream."""
 
 
 @attrs.frozen
@@ -58,7 +61,7 @@ def run_status() -> Analyzer[RunState, RunSignal]:
 
 
 def _update(state: RunState, batch: Batch) -> RunState:
-    signal = _with_steps(state.signal, batch)
+    signal = _with_identity(_with_steps(state.signal, batch), batch)
     counts = dict(signal.events)
     if batch.train_steps:
         counts["train_step"] = counts.get("train_step", 0) + len(batch.train_steps)
@@ -84,11 +87,9 @@ def _known(ts: float | None) -> tuple[float, ...]:
 
 
 def _with_steps(signal: RunSignal, batch: Batch) -> RunSignal:
-    """The run's id and extent, from every record that names a step."""
+    """The run's extent, from every record that names a step."""
     steps = batch.step[batch.step >= 0].tolist()
     steps += [event.step for _, event in batch.others if event.step is not None]
-    if signal.run_id is None and batch.train_steps:
-        signal = msgspec.structs.replace(signal, run_id=batch.train_steps[0].run_id)
     if not steps:
         return signal
     first, last = signal.first_step, signal.last_step
@@ -99,11 +100,33 @@ def _with_steps(signal: RunSignal, batch: Batch) -> RunSignal:
     )
 
 
+def _with_identity(signal: RunSignal, batch: Batch) -> RunSignal:
+    """The run's id, from its first record until a ``run_start`` says otherwise."""
+    run_id, foreign = signal.run_id, signal.foreign_records
+    edges = [batch.start, *(place for place, _ in batch.run_starts()), batch.stop]
+    for low, high in itertools.pairwise(edges):
+        part = batch if len(edges) == 2 else batch.slice(low, high)  # noqa: PLR2004  one part
+        starts = part.run_starts()
+        run_id = starts[0][1] if starts else run_id
+        ids = _run_ids(part)
+        run_id = ids[0] if run_id is None and ids else run_id
+        foreign += sum(found != run_id for found in ids)
+    return msgspec.structs.replace(signal, run_id=run_id, foreign_records=foreign)
+
+
+def _run_ids(batch: Batch) -> list[str]:
+    """The run ids of all records that have one, the first record's first."""
+    ids = [event.run_id for event in batch.train_steps]
+    named = [(place, event.run_id) for place, event in batch.others if event.run_id is not None]
+    others = [run_id for _, run_id in named]
+    first = not ids or (bool(named) and named[0][0] < int(batch.position[0]))
+    return others + ids if first else ids + others
+
+
 def _add_other(signal: RunSignal, event: object) -> RunSignal:
     if isinstance(event, RunStart):
         return msgspec.structs.replace(
             signal,
-            run_id=event.run_id,
             outcome=Outcome.UNFINISHED,
             reason=None,
             config=event.config,

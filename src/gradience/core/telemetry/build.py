@@ -1,8 +1,8 @@
 """Builds events from whatever a trainer hands over; time and ids come in as arguments."""
 
-import operator
 from collections.abc import Mapping, Sequence
-from typing import SupportsIndex, TypedDict
+from enum import Enum
+from typing import TypedDict, TypeVar
 
 import attrs
 import msgspec
@@ -23,9 +23,19 @@ from gradience.core.telemetry.events import (
     RunStatus,
     TrainStep,
 )
-from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_value
+from gradience.core.telemetry.payload import (
+    TextPolicy,
+    plain_mapping,
+    plain_value,
+    small_vector,
+)
+
+MAX_STEP = 2**63 - 1
+"""Largest step, so that it fits an integer column; the smallest is ``-MAX_STEP - 1``."""
 
 _Extras = Mapping[str, object]
+
+_Word = TypeVar("_Word", bound=Enum)
 
 
 class _Envelope(TypedDict):
@@ -42,7 +52,8 @@ class _Envelope(TypedDict):
 class EventBuilder:
     """Makes events of one run, every value plain JSON data under the text policy.
 
-    Each method takes ``ts`` (Unix seconds) and ``step`` first and the extra top-level keys last.
+    Each method takes ``ts`` (Unix seconds) and ``step`` first and the extra top-level keys last,
+    and raises TelemetryError where an argument is not of the kind that the contract names.
     """
 
     run_id: str
@@ -72,7 +83,7 @@ class EventBuilder:
         return RunStart(
             **self._envelope(ts, step, extras),
             config=snapshot,
-            meta=plain_mapping(meta, self.policy, "meta"),
+            meta=self._mapping(meta, "meta"),
         )
 
     def train_step(
@@ -105,7 +116,7 @@ class EventBuilder:
         return Eval(
             **self._envelope(ts, step, extras),
             split=self._text(split, "split"),
-            metrics=plain_mapping(metrics, self.policy, "metrics"),
+            metrics=self._mapping(metrics, "metrics"),
         )
 
     def metrics(
@@ -115,7 +126,7 @@ class EventBuilder:
         return Metrics(
             **self._envelope(ts, step, extras),
             kind=self._text(kind, "kind"),
-            metrics=plain_mapping(metrics, self.policy, "metrics"),
+            metrics=self._mapping(metrics, "metrics"),
         )
 
     def alert(
@@ -123,7 +134,7 @@ class EventBuilder:
         ts: float,
         step: int | None,
         *,
-        severity: Severity,
+        severity: Severity | str,
         code: str,
         message: str,
         context: _Extras,
@@ -132,10 +143,10 @@ class EventBuilder:
         """An ``alert`` event."""
         return Alert(
             **self._envelope(ts, step, extras),
-            severity=severity,
+            severity=_word(Severity, severity, "severity"),
             code=self._text(code, "code"),
             message=self._text(message, "message"),
-            context=plain_mapping(context, self.policy, "context"),
+            context=self._mapping(context, "context"),
         )
 
     def recommendation(
@@ -143,23 +154,29 @@ class EventBuilder:
     ) -> RecommendationEvent:
         """A ``recommendation`` event."""
         plain = plain_value(items, self.policy, "recommendations")
+        try:
+            recommendations = msgspec.convert(plain, tuple[Recommendation, ...])
+        except msgspec.ValidationError as error:
+            raise TelemetryError(
+                f"recommendations: expected a sequence of Recommendation, found what does not "
+                f"fit: {error}"
+            ) from error
         return RecommendationEvent(
-            **self._envelope(ts, step, extras),
-            recommendations=msgspec.convert(plain, tuple[Recommendation, ...]),
+            **self._envelope(ts, step, extras), recommendations=recommendations
         )
 
     def run_end(
         self,
         ts: float,
         step: int | None,
-        status: RunStatus,
+        status: RunStatus | str,
         reason: str | None,
         extras: _Extras,
     ) -> RunEnd:
         """A ``run_end`` event."""
         return RunEnd(
             **self._envelope(ts, step, extras),
-            status=status,
+            status=_word(RunStatus, status, "status"),
             reason=None if reason is None else self._text(reason, "reason"),
         )
 
@@ -168,21 +185,43 @@ class EventBuilder:
             "schema": TELEMETRY_SCHEMA_VERSION,
             "ts": ts,
             "run_id": self.run_id,
-            "step": _step_number(step),
+            "step": _step_number(step, self.policy),
             "extras": plain_mapping(extras, self.policy) if extras else {},
         }
 
-    def _text(self, text: str, path: str) -> str:
-        return str(plain_value(text, self.policy, path))
+    def _text(self, text: object, path: str) -> str:
+        plain = plain_value(text, self.policy, path) if isinstance(text, str | Enum) else None
+        if not isinstance(plain, str):
+            raise TelemetryError(f"{path}: expected a string, found {type(text).__name__}")
+        return plain
+
+    def _mapping(self, values: object, path: str) -> dict[str, object]:
+        if not isinstance(values, Mapping):
+            raise TelemetryError(f"{path}: expected a mapping, found {type(values).__name__}")
+        return plain_mapping(values, self.policy, path)
 
 
-def _step_number(step: object) -> int | None:
-    """The step as Python's integer; NumPy's and one-element integer tensors are fine."""
+def _word(kind: type[_Word], value: object, name: str) -> _Word:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(str(member.value) for member in kind)
+        found = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TelemetryError(f"{name}: expected one of {allowed}, found {found}") from None
+
+
+def _step_number(step: object, policy: TextPolicy) -> int | None:
+    """The step as Python's integer; whole floats, NumPy's and one-element tensors are fine."""
     if step is None:
         return None
-    if isinstance(step, SupportsIndex):
-        return operator.index(step)
-    raise TelemetryError(f"step: expected an integer or None, found {type(step).__name__}")
+    plain = step if type(step) is int else plain_value(step, policy, "step")
+    if isinstance(plain, float) and plain.is_integer():
+        plain = int(plain)
+    if isinstance(plain, int) and -MAX_STEP - 1 <= plain <= MAX_STEP:
+        return int(plain)
+    number = real_number(plain)
+    found = type(step).__name__ + ("" if number is None else f" {number:g}")
+    raise TelemetryError(f"step: expected an integer of 64 bits or None, found {found}")
 
 
 def _hot_numbers(
@@ -194,7 +233,8 @@ def _hot_numbers(
     for name, value in values.items():
         if value is None:
             continue
-        plain = value if type(value) is float else plain_value(value, policy, name)
+        given = small_vector(value) if name == "lr" else value
+        plain = given if type(given) is float else plain_value(given, policy, name)
         fits = real_number(plain) is not None or (name == "lr" and _rates(plain) is not None)
         (hot if fits else odd)[name] = plain
     return hot, odd

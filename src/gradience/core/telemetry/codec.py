@@ -25,10 +25,12 @@ from gradience.core.severity import Severity
 from gradience.core.telemetry.events import (
     EVENT_TYPES,
     EXTRAS_WIRE_KEY,
+    MAX_DEPTH,
     TELEMETRY_SCHEMA_VERSION,
     AnyEvent,
     KnownEvent,
     Recommendation,
+    Step,
     TrainStep,
     UnknownEvent,
 )
@@ -36,14 +38,17 @@ from gradience.core.telemetry.events import (
 ENVELOPE_KEYS = ("schema", "ts", "run_id", "event", "step")
 """The keys of every record."""
 
-MAX_DEPTH = 100
-"""Deepest nesting of a record that is read: far beyond any payload, far below Python's stack."""
-
 COLLISION_PREFIX = "extra_"
 """Put before an extra whose name the record needs for itself (``step``, ``event`` …)."""
 
 NULLABLE_OPTIONALS = ("meta", "context")
 """Optional mappings that other writers may give as null."""
+
+HOT_KEYS = ("loss", "lr", "grad_norm", "epoch")
+"""The numbers of a training step that have fields of their own."""
+
+FOLDED_KEYS = {"alert": "severity", "run_end": "status"}
+"""Event → the key whose value is one of a few words, in upper or lower case."""
 
 FREE_EVENTS = frozenset({"train_step"})
 """Events whose payload is open by contract: extra keys there are data, not news."""
@@ -136,9 +141,17 @@ def parse_json(text: bytes) -> object:
     except (msgspec.MsgspecError, RecursionError):
         pass
     try:
-        return _encodable(json.loads(text))
+        return _encodable(json.loads(text, parse_int=_integer))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _integer(digits: str) -> int | float:
+    """The integer; infinite where it has more digits than Python converts."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
 
 
 def _encodable(value: object) -> object:
@@ -228,13 +241,54 @@ def _convert_leniently(
     problem: str,
     moved: tuple[str, ...],
 ) -> Decoded:
+    """Reads numbers written as strings, and moves fields that are none to the extras."""
     name = str(raw["event"])
+    fitting, odd = _without_odd_fields(shaped, struct)
     try:
-        event = msgspec.convert(shaped, struct, strict=False)
+        event = msgspec.convert(fitting, struct, strict=False)
     except msgspec.ValidationError:
         return _kept_whole(raw, "invalid_event", f"{name}: {problem}")
-    issue = LineIssue(Severity.INFO, "coerced_value", f"{name}: {problem}; read as a number")
-    return Decoded(event, (issue, *_unknown_keys(name, moved)))
+    coerced = LineIssue(Severity.INFO, "coerced_value", f"{name}: {problem}; read as a number")
+    issues = tuple(_odd_value(name, key, value) for key, value in odd.items()) or (coerced,)
+    return Decoded(event, (*issues, *_unknown_keys(name, moved)))
+
+
+def _without_odd_fields(
+    shaped: dict[str, object], struct: type[KnownEvent]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """The record with its misfitting step and hot numbers under the extras, and those alone."""
+    kinds: dict[str, object] = {"step": Step | None}
+    if struct is TrainStep:
+        kinds |= {key: _Rates if key == "lr" else _Number for key in HOT_KEYS}
+    odd = {
+        key: shaped[key]
+        for key, kind in kinds.items()
+        if key in shaped and not _fits(shaped[key], kind)
+    }
+    extras = shaped[EXTRAS_WIRE_KEY]
+    fitting = {"step": None, **{key: item for key, item in shaped.items() if key not in odd}}
+    fitting[EXTRAS_WIRE_KEY] = {**(extras if isinstance(extras, Mapping) else {}), **odd}
+    return fitting, odd
+
+
+_Number = float | None
+_Rates = float | tuple[float, ...] | None
+
+
+def _fits(value: object, kind: object) -> bool:
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _odd_value(name: str, key: str, value: object) -> LineIssue:
+    expected = "an integer" if key == "step" else "a number"
+    number = real_number(value)
+    found = type(value).__name__ + ("" if number is None else f" {number:g}")
+    problem = f"{name}: expected {expected} under {key!r}, found {found}"
+    return LineIssue(Severity.WARNING, "odd_value", f"{problem}; kept under extras")
 
 
 def _with_numbers_restored(raw: dict[str, object]) -> dict[str, object]:
@@ -254,6 +308,11 @@ def _modernise(record: dict[str, object]) -> tuple[dict[str, object], tuple[str,
     step = shaped.setdefault("step", None)
     if isinstance(step, float) and step.is_integer():
         shaped["step"] = int(step)
+    floats = ("ts", *HOT_KEYS) if shaped["event"] in FREE_EVENTS else ("ts",)
+    shaped.update({key: _within_floats(shaped[key]) for key in floats if key in shaped})
+    word = FOLDED_KEYS.get(str(shaped["event"]), "")
+    if word in shaped:
+        shaped[word] = _lower(shaped[word])
     for key in NULLABLE_OPTIONALS:
         if shaped.get(key, key) is None:
             del shaped[key]
@@ -269,12 +328,25 @@ def _modernise(record: dict[str, object]) -> tuple[dict[str, object], tuple[str,
     return shaped, moved
 
 
+def _within_floats(value: object) -> object:
+    """The value with integers beyond the range of floats as infinities."""
+    if isinstance(value, list):
+        return [_within_floats(item) for item in value]
+    number = real_number(value) if isinstance(value, int) else None
+    return value if number is None or math.isfinite(number) else number
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _fold_recommendation(item: object) -> object:
     if not isinstance(item, Mapping):
         return item
     known = set(Recommendation.__struct_fields__)
     unknown = {key: value for key, value in item.items() if key not in known}
     kept = {key: value for key, value in item.items() if key in known and value is not None}
+    kept["severity"] = _lower(kept.get("severity"))
     evidence = kept.get("evidence")
     if unknown:
         kept["evidence"] = {**unknown, **(evidence if isinstance(evidence, Mapping) else {})}

@@ -20,6 +20,9 @@ TELEMETRY_SCHEMA_VERSION = "gradience.vnext.telemetry/v1"
 EXTRAS_WIRE_KEY = "$extras"
 """Never written: ``extras`` are flattened. A name no tool uses, so no record's key is taken."""
 
+MAX_DEPTH = 100
+"""Deepest nesting of a record that is written or read: far beyond any payload, far below
+Python's stack."""
 
 Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An optimizer step; bounded so that it fits an integer column."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gradience.core.adapter.layouts import layout_name
+from gradience.core.adapter.layouts import PEFT_LAYOUT, layout_name
 from gradience.core.adapter.peft_config import PeftLoraConfig, peft_lora_config, require_lora
 from gradience.core.config.foreign import ConfigKind, config_kind
 from gradience.core.errors import AdapterError, UnsupportedAdapterError
@@ -88,6 +88,8 @@ def load_adapter_config(path: Path) -> PeftLoraConfig:
 def _refuse_other_layout(folder: Path) -> None:
     for path in sorted(folder.glob("*.safetensors")):
         layout = layout_name([tensor.name for tensor in open_weights(path).tensors])
+        if layout.startswith(PEFT_LAYOUT):
+            continue
         raise UnsupportedAdapterError(
             f"{path}: expected a PEFT adapter ({ADAPTER_CONFIG} and {WEIGHT_NAMES[0]}), found "
             f"{layout}, which this version does not read yet."

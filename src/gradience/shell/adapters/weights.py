@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import attrs
+import numpy as np
 
 from gradience.core.adapter.tensors import TensorInfo
 from gradience.core.errors import AdapterError, MissingDependencyError
 from gradience.core.spectra.reduction import Factor
 from gradience.shell.safetensors_file import READ_ERRORS, open_safetensors, read_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 FLOAT32_BYTES = 4
 
@@ -45,13 +49,23 @@ def open_weights(path: Path) -> AdapterWeights:
     return _safetensors_weights(path) if path.suffix == ".safetensors" else _torch_weights(path)
 
 
-def array_weights(arrays: Mapping[str, Factor]) -> AdapterWeights:
-    """Tensors that are in memory already, as NumPy arrays."""
+def state_dict_weights(state: "Mapping[str, Factor | torch.Tensor]") -> AdapterWeights:
+    """Tensors that are in memory already: NumPy arrays or torch tensors."""
     tensors = tuple(
-        TensorInfo(name, array.shape, _NUMPY_DTYPES.get(array.dtype.name, array.dtype.name))
-        for name, array in arrays.items()
+        TensorInfo(name, tuple(tensor.shape), _dtype_name(str(tensor.dtype)))
+        for name, tensor in state.items()
     )
-    return AdapterWeights(tensors, arrays.__getitem__)
+    return AdapterWeights(tensors, lambda name: _as_array(state[name]))
+
+
+def _as_array(tensor: "Factor | torch.Tensor") -> Factor:
+    """A torch tensor as an array, half precision widened: NumPy has no bfloat16 of its own."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    known = tensor.detach().cpu()
+    if known.dtype.itemsize < FLOAT32_BYTES and known.is_floating_point():
+        known = known.float()
+    return cast("Factor", known.numpy())
 
 
 def _safetensors_weights(path: Path) -> AdapterWeights:
@@ -77,10 +91,7 @@ def _safetensors_weights(path: Path) -> AdapterWeights:
 
 
 def _torch_weights(path: Path) -> AdapterWeights:
-    """Tensors of a PyTorch pickle, loaded with ``weights_only=True`` and nothing else.
-
-    Half precision is widened to float32, which is exact: NumPy has no bfloat16 of its own.
-    """
+    """Tensors of a PyTorch pickle, loaded with ``weights_only=True`` and nothing else."""
     try:
         import torch
     except ImportError as error:
@@ -102,25 +113,16 @@ def _torch_weights(path: Path) -> AdapterWeights:
             "things. Save the adapter with save_pretrained."
         )
 
-    def load(name: str) -> Factor:
-        tensor = state[name].detach()
-        known = tensor if tensor.dtype.itemsize >= FLOAT32_BYTES else tensor.float()
-        return cast("Factor", known.numpy())
-
-    tensors = (
-        TensorInfo(str(name), tuple(tensor.shape), _torch_dtype(str(tensor.dtype)))
-        for name, tensor in state.items()
-    )
-    return AdapterWeights(tuple(tensors), load)
+    return state_dict_weights({str(name): tensor for name, tensor in state.items()})
 
 
-def _torch_dtype(name: str) -> str:
-    """Safetensors' name of a type that torch calls ``torch.float32`` and so on."""
+def _dtype_name(name: str) -> str:
+    """The safetensors name of a type that NumPy or torch calls ``float32``, ``torch.float32``."""
     plain = name.removeprefix("torch.")
-    return _NUMPY_DTYPES.get(plain, plain)
+    return _DTYPE_NAMES.get(plain, plain)
 
 
-_NUMPY_DTYPES = {
+_DTYPE_NAMES = {
     "float64": "F64",
     "float32": "F32",
     "float16": "F16",

@@ -1,9 +1,10 @@
 """The streaming reader of telemetry v1."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import TelemetryError, TelemetrySchemaError
@@ -31,6 +32,9 @@ BATCH_EVENTS = 4096
 PATIENCE_LINES = 100
 """Lines without a single v1 record after which a file is refused."""
 
+MAX_LINE_BYTES = 64 * 2**20
+"""Longest line that is read; a longer one is no record and is skipped piece by piece."""
+
 SNIFF_BYTES = 64 * 2**20
 """Largest file that is parsed as one JSON document to name it in a refusal."""
 
@@ -42,12 +46,19 @@ class NumberedEvent(NamedTuple):
     event: AnyEvent
 
 
+class _Stranger(NamedTuple):
+    """A line that holds no event of the schema, and what it is instead, where that is known."""
+
+    line: int
+    found: str | None
+
+
 class TelemetryReader:
     """Reads a telemetry file, event by event, in one pass and bounded memory.
 
-    What is odd about the file (a torn last line, unknown events, extra keys, records of another
-    schema) is gathered in :attr:`issues` while reading and is never fatal; a file without a
-    single record of the v1 schema is refused.
+    What is odd about the file (a torn last line, unknown events, extra keys, odd values, records
+    of another schema, lines longer than :data:`MAX_LINE_BYTES`) is gathered in :attr:`issues`
+    while reading and is never fatal; a file without a single record of the v1 schema is refused.
 
     Args:
         path: The file.
@@ -123,18 +134,16 @@ class TelemetryReader:
     def _numbered(self) -> Iterator[NumberedEvent]:
         self._log = IssueLog()
         seen_schema = False
-        strangers: list[tuple[int, bytes]] = []
+        strangers: list[_Stranger] = []
         try:
             with self.path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    if not line.strip():
-                        continue
+                for number, line in _lines(file):
                     event = self._decode(number, line)
                     if event is not None:
                         seen_schema = True
                         yield NumberedEvent(number, event)
                     elif not seen_schema:
-                        strangers.append((number, line))
+                        strangers.append(_Stranger(number, _described(line)))
                         if len(strangers) >= PATIENCE_LINES:
                             break
         except OSError as error:
@@ -145,10 +154,11 @@ class TelemetryReader:
         if not seen_schema:
             self._refuse(strangers)
 
-    def _decode(self, number: int, line: bytes) -> AnyEvent | None:
-        event, issues = decode_line(line)
+    def _decode(self, number: int, line: bytes | None) -> AnyEvent | None:
+        """The event of a line; None where it holds none, or (given None) was too long."""
+        event, issues = (None, (_TOO_LONG,)) if line is None else decode_line(line)
         if issues:
-            if event is None and not line.endswith(b"\n"):
+            if event is None and line is not None and not line.endswith(b"\n"):
                 issues = (_torn(line),)
             self._log = self._log.add((number, issue) for issue in issues)
             self._raise_if_strict(number, issues)
@@ -164,29 +174,56 @@ class TelemetryReader:
                     "the rest of the file and list this as an issue."
                 )
 
-    def _refuse(self, strangers: list[tuple[int, bytes]]) -> NoReturn:
+    def _refuse(self, strangers: list[_Stranger]) -> NoReturn:
         """Names what the file is instead of telemetry v1."""
         if not strangers:
             raise TelemetryError(refusal(str(self.path), "an empty file"))
-        for number, line in strangers:
-            found = _described(line)
+        for number, found in strangers:
             if found is not None:
                 raise TelemetrySchemaError(refusal(f"{self.path}:{number}", found))
         if self.path.stat().st_size <= SNIFF_BYTES:
             found = _described(self.path.read_bytes())
             if found is not None:
                 raise TelemetrySchemaError(refusal(str(self.path), found))
-        place = f"{self.path}:{strangers[0][0]}"
+        place = f"{self.path}:{strangers[0].line}"
         raise TelemetryError(refusal(place, "lines that are not JSON"))
 
 
-def _described(text: bytes) -> str | None:
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """The lines that are not blank, numbered from 1; None for one that is too long to hold."""
+    for number in itertools.count(1):
+        line = file.readline(MAX_LINE_BYTES)
+        if not line:
+            return
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            _skip_line(file)
+            yield number, None
+        elif line.strip():
+            yield number, line
+
+
+def _skip_line(file: BinaryIO) -> None:
+    rest = file.readline(MAX_LINE_BYTES)
+    while rest and not rest.endswith(b"\n"):
+        rest = file.readline(MAX_LINE_BYTES)
+
+
+def _described(text: bytes | None) -> str | None:
     """What a JSON document is, by its keys; None where it is no mapping or list."""
+    if text is None:
+        return None
     try:
         value = parse_json(text)
     except ValueError:
         return None
     return describe_foreign_log(value) if isinstance(value, dict | list) else None
+
+
+_TOO_LONG = LineIssue(
+    Severity.WARNING,
+    "line_too_long",
+    f"expected a line of less than {MAX_LINE_BYTES} bytes, found a longer one; not read",
+)
 
 
 def _torn(line: bytes) -> LineIssue:

@@ -35,7 +35,9 @@ class TelemetryWriter:
         clock: Source of ``ts``, Unix seconds.
 
     Raises:
-        TelemetryError: The file cannot be opened.
+        TelemetryError: The file cannot be opened, or ``on_text_violation`` is neither of the
+            two. Writing raises it too, before anything is written, where an argument is not
+            what the contract names (a step that is no integer, an unknown status …).
     """
 
     def __init__(
@@ -80,7 +82,10 @@ class TelemetryWriter:
         epoch: object = None,
         **extras: object,
     ) -> None:
-        """Writes ``train_step``; numbers may be Python's, NumPy's or one-element tensors."""
+        """Writes ``train_step``; numbers may be Python's, NumPy's or one-element tensors.
+
+        ``lr`` may also be a sequence, a one-dimensional array or tensor: one per parameter group.
+        """
         self.write(
             self._build.train_step(
                 self._clock(),
@@ -126,12 +131,11 @@ class TelemetryWriter:
         **extras: object,
     ) -> None:
         """Writes ``alert``."""
-        level = Severity(severity)
         self.write(
             self._build.alert(
                 self._clock(),
                 step,
-                severity=level,
+                severity=severity,
                 code=code,
                 message=message,
                 context=context or {},
@@ -160,7 +164,7 @@ class TelemetryWriter:
         **extras: object,
     ) -> None:
         """Writes ``run_end``."""
-        self.write(self._build.run_end(self._clock(), step, RunStatus(status), reason, extras))
+        self.write(self._build.run_end(self._clock(), step, status, reason, extras))
         self._run_open = False
 
     def write(self, event: AnyEvent) -> None:

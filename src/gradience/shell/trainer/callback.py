@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gradience.core.errors import GradienceError
 from gradience.core.telemetry.codec import COLLISION_PREFIX
 from gradience.core.telemetry.trainer_logs import LogKind, log_kind, split_metrics
 from gradience.shell.telemetry.writer import TelemetryWriter
@@ -27,7 +28,9 @@ class GradienceCallback(TrainerCallback):
 
     ``Trainer(..., callbacks=[GradienceCallback()])`` is all it takes. It writes ``run_start``,
     a ``train_step`` for every log, an ``eval`` for every evaluation set (named after the metric
-    prefix) and ``run_end``. Evaluations outside training are appended to the same run.
+    prefix) and ``run_end``. Evaluations outside training are appended to the same run. A training
+    that was left by an exception is closed as an error when the next one begins, which is a run
+    of its own.
 
     Telemetry never takes a training run down: whatever goes wrong here is logged once and
     counted in :attr:`dropped_events`.
@@ -44,6 +47,8 @@ class GradienceCallback(TrainerCallback):
         self._run_id = self.config.run_id
         self._trained = False
         """Whether a training was recorded already; the next one is another run."""
+        self._training = False
+        """Whether a training has begun and not ended."""
         self._writer: TelemetryWriter | None = None
 
     def on_train_begin(
@@ -53,20 +58,11 @@ class GradienceCallback(TrainerCallback):
         control: TrainerControl,
         **kwargs: object,
     ) -> None:
-        """Writes ``run_start``."""
+        """Writes ``run_start``, and before it the ``run_end`` of a training that broke off."""
         del control
-        model = kwargs.get("model")
-
-        def record(writer: TelemetryWriter) -> None:
-            meta = run_meta(args, model)
-            if state.global_step:
-                meta["resumed_from_step"] = state.global_step
-            writer.run_start(config_snapshot(args, model, self.config), meta)
-
-        if self._trained:
-            self._run_id = self.config.run_id
-        self._trained = True
-        self._record(args, state, record)
+        self._leave_earlier_run()
+        with self._never_fatal():
+            self._record(args, state, lambda w: self._begin(w, args, state, kwargs.get("model")))
 
     def on_log(
         self,
@@ -78,24 +74,9 @@ class GradienceCallback(TrainerCallback):
     ) -> None:
         """Writes ``train_step``, or the closing summary; evaluations come to on_evaluate."""
         del control, kwargs
-        if not logs:
-            return
-        kind = log_kind(logs)
-        if kind is LogKind.TRAIN_STEP:
-            hot = {name: logs[key] for key, name in HOT_KEYS.items() if key in logs}
-            rest = {
-                COLLISION_PREFIX + key if key in METHOD_NAMES else key: value
-                for key, value in logs.items()
-                if key not in HOT_KEYS
-            }
-            self._record(args, state, lambda w: w.train_step(state.global_step, **hot, **rest))
-        elif kind is LogKind.SUMMARY:
-            metrics = dict(logs)
-            self._record(
-                args,
-                state,
-                lambda w: w.metrics(state.global_step, kind="train_summary", metrics=metrics),
-            )
+        with self._never_fatal():
+            if logs:
+                self._record_log(args, state, _with_text_keys(logs))
 
     def on_evaluate(
         self,
@@ -107,20 +88,20 @@ class GradienceCallback(TrainerCallback):
     ) -> None:
         """Writes ``eval``, its split named after the metric prefix."""
         del control, kwargs
-        if metrics:
-            self._record_eval(args, state, metrics)
+        with self._never_fatal():
+            if metrics:
+                self._record_eval(args, state, _with_text_keys(metrics))
 
     def on_predict(
         self,
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        metrics: Mapping[str, object],
+        metrics: Mapping[str, object] | None = None,
         **kwargs: object,
     ) -> None:
         """Writes ``eval`` for a prediction over labelled data (split ``test`` by default)."""
-        del control, kwargs
-        self._record_eval(args, state, metrics)
+        self.on_evaluate(args, state, control, metrics, **kwargs)
 
     def on_train_end(
         self,
@@ -131,18 +112,58 @@ class GradienceCallback(TrainerCallback):
     ) -> None:
         """Writes ``run_end`` and closes the file."""
         del control, kwargs
-        self._record(args, state, lambda writer: writer.run_end("ok", step=state.global_step))
+        self._training = False
+        with self._never_fatal():
+            self._record(args, state, lambda writer: writer.run_end("ok", step=state.global_step))
         with self._never_fatal():
             self._close()
+
+    def _leave_earlier_run(self) -> None:
+        """Ends a run that broke off; whatever was recorded before, the next run is another."""
+        writer = self._writer
+        if self._training and writer is not None:
+            with self._never_fatal():
+                writer.run_end("error", "training began again")
+        if self._trained:
+            with self._never_fatal():
+                self._close()
+            self._run_id = self.config.run_id
+        self._trained = self._training = True
+
+    def _begin(
+        self, writer: TelemetryWriter, args: TrainingArguments, state: TrainerState, model: object
+    ) -> None:
+        meta = run_meta(args, model)
+        if state.global_step:
+            meta["resumed_from_step"] = state.global_step
+        writer.run_start(config_snapshot(args, model, self.config), meta)
+
+    def _record_log(
+        self, args: TrainingArguments, state: TrainerState, logs: Mapping[str, object]
+    ) -> None:
+        step, kind = state.global_step, log_kind(logs)
+        if kind is LogKind.TRAIN_STEP:
+            hot = {name: logs[key] for key, name in HOT_KEYS.items() if key in logs}
+            rest = {
+                COLLISION_PREFIX + key if key in METHOD_NAMES else key: value
+                for key, value in logs.items()
+                if key not in HOT_KEYS
+            }
+            self._record(args, state, lambda w: w.train_step(step, **hot, **rest))
+        elif kind is LogKind.SUMMARY:
+            self._record(args, state, lambda w: w.metrics(step, kind="train_summary", metrics=logs))
 
     def _record_eval(
         self, args: TrainingArguments, state: TrainerState, metrics: Mapping[str, object]
     ) -> None:
         split, values = split_metrics(metrics)
         in_training = self._writer is not None
-        self._record(args, state, lambda w: w.eval(state.global_step, split=split, metrics=values))
-        if not in_training:
-            with self._never_fatal():
+        try:
+            self._record(
+                args, state, lambda w: w.eval(state.global_step, split=split, metrics=values)
+            )
+        finally:
+            if not in_training:
                 self._close()
 
     def _record(
@@ -152,9 +173,7 @@ class GradienceCallback(TrainerCallback):
         record: Callable[[TelemetryWriter], None],
     ) -> None:
         """Hands the open writer to ``record``, on world rank zero alone."""
-        if not state.is_world_process_zero:
-            return
-        with self._never_fatal():
+        if state.is_world_process_zero:
             record(self._open_writer(args))
 
     def _open_writer(self, args: TrainingArguments) -> TelemetryWriter:
@@ -172,18 +191,26 @@ class GradienceCallback(TrainerCallback):
 
     def _close(self) -> None:
         if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+            writer, self._writer = self._writer, None
+            writer.close()
 
     @contextmanager
     def _never_fatal(self) -> Iterator[None]:
+        """Lets no exception out of a hook; a message is shown only where it is Gradience's own."""
         try:
             yield
         except Exception as error:  # noqa: BLE001  training goes on whatever happens here
             self.dropped_events += 1
             if self.dropped_events == 1:
+                name = type(error).__name__
+                cause = f"{name}: {error}" if isinstance(error, GradienceError) else name
                 logger.warning(
                     "telemetry event dropped (%s); training goes on, further drops are counted "
                     "in GradienceCallback.dropped_events",
-                    type(error).__name__,
+                    cause,
                 )
+
+
+def _with_text_keys(values: Mapping[str, object]) -> Mapping[str, object]:
+    """The same values; a key that a caller gave as something else is its text."""
+    return {str(key): value for key, value in values.items()}

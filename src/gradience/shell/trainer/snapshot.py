@@ -11,7 +11,7 @@ from transformers import TrainingArguments
 
 from gradience import __version__
 from gradience.core.config.readers import overlay, peft_snapshot, training_snapshot
-from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile
+from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import ConfigError
 from gradience.core.telemetry.payload import TextPolicy, plain_mapping
 from gradience.core.telemetry.trainer_logs import public_name
@@ -64,7 +64,7 @@ def config_snapshot(
         snapshot,
         model_name=named or public_name(_model_name(model)),
         dataset_name=public_name(settings.dataset_name),
-        task_profile=TaskProfile(settings.task_profile),
+        task_profile=settings.task_profile,
         notes=settings.notes,
     )
 
