@@ -16,7 +16,7 @@ from gradience.core.config.snapshot import (
 from gradience.core.nonfinite import NONFINITE_KEY
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Batch, build_batch
-from gradience.core.telemetry.codec import ENVELOPE_KEYS
+from gradience.core.telemetry.encode import ENVELOPE_KEYS
 from gradience.core.telemetry.events import (
     EVENT_TYPES,
     TELEMETRY_SCHEMA_VERSION,

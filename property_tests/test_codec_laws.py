@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradience.core.nonfinite import NONFINITE_KEY, restore_nonfinite, split_nonfinite
-from gradience.core.telemetry.codec import HOT_KEYS, decode_line, encode_event
-from gradience.core.telemetry.events import TELEMETRY_SCHEMA_VERSION, KnownEvent, TrainStep
+from gradience.core.telemetry.decode import decode_line
+from gradience.core.telemetry.encode import encode_event
+from gradience.core.telemetry.events import (
+    HOT_KEYS,
+    TELEMETRY_SCHEMA_VERSION,
+    KnownEvent,
+    TrainStep,
+)
 from property_tests.events import EVENTS, JSON_OBJECTS, JSON_VALUES
 
 # Equality is that of repr: exact, and NaN equals NaN.

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gradience.core.nonfinite import NONFINITE_KEY
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
-from gradience.core.telemetry.codec import decode_line, encode_event
+from gradience.core.telemetry.decode import decode_line
+from gradience.core.telemetry.encode import encode_event
 from gradience.core.telemetry.events import AnyEvent, Eval, Recommendation
 from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_value
 from property_tests.events import JSON_VALUES

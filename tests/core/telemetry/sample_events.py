@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Batch, build_batch
-from gradience.core.telemetry.codec import decode_line
+from gradience.core.telemetry.decode import decode_line
 from gradience.core.telemetry.events import (
     TELEMETRY_SCHEMA_VERSION,
     Alert,

@@ -3,7 +3,7 @@
 import pytest
 
 from gradience.core.severity import Severity
-from gradience.core.telemetry.codec import LineIssue
+from gradience.core.telemetry.decode import LineIssue
 from gradience.core.telemetry.issues import (
     MAX_DISTINCT_ISSUES,
     IssueLog,

@@ -10,7 +10,8 @@ from gradience.core.config.snapshot import LoraSnapshot
 from gradience.core.errors import TelemetryError, TextViolationError
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
-from gradience.core.telemetry.codec import decode_line, encode_event
+from gradience.core.telemetry.decode import decode_line
+from gradience.core.telemetry.encode import encode_event
 from gradience.core.telemetry.payload import TOO_DEEP, TextPolicy, plain_mapping, plain_value
 
 POLICY = TextPolicy()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gradience.core.errors import TelemetrySchemaError
-from gradience.core.telemetry.codec import encode_event
+from gradience.core.telemetry.encode import encode_event
 from gradience.shell.telemetry.reader import TelemetryReader
 from tests.shared_data import DATA, SHARED, needs_shared_data
 

@@ -16,7 +16,7 @@ from gradience.core.nonfinite import split_nonfinite
 from gradience.core.signals.analyzer import Analyzer
 from gradience.core.signals.batch import Batch, Column
 from gradience.core.signals.loss import known_step
-from gradience.core.telemetry.codec import COLLISION_PREFIX
+from gradience.core.telemetry.encode import COLLISION_PREFIX
 from gradience.core.telemetry.events import Eval
 
 MAX_NAMES = 1000

@@ -154,6 +154,13 @@ EVENT_TYPES: Mapping[str, type[KnownEvent]] = {
 """Event name → struct."""
 
 
+HOT_KEYS = ("loss", "lr", "grad_norm", "epoch")
+"""The numbers of a training step that have fields of their own."""
+
+FREE_EVENTS = frozenset({"train_step"})
+"""Events whose payload is open by contract: extra keys there are data, not news."""
+
+
 def event_name(event: AnyEvent) -> str:
     """The value of ``event`` in the record of ``event``."""
     if isinstance(event, UnknownEvent):

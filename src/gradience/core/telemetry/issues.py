@@ -6,7 +6,7 @@ import attrs
 import msgspec
 
 from gradience.core.severity import Severity
-from gradience.core.telemetry.codec import LineIssue
+from gradience.core.telemetry.decode import LineIssue
 from gradience.core.telemetry.events import TELEMETRY_SCHEMA_VERSION
 
 MAX_DISTINCT_ISSUES = 100

@@ -17,7 +17,7 @@ from gradience.core.monitoring.signals import (
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Batch, build_batch
 from gradience.core.signals.pipeline import run_signals
-from gradience.core.telemetry.codec import LineIssue, decode_line, parse_json
+from gradience.core.telemetry.decode import LineIssue, decode_line
 from gradience.core.telemetry.events import AnyEvent, Eval, RunStart, event_name
 from gradience.core.telemetry.issues import (
     IssueLog,
@@ -25,6 +25,7 @@ from gradience.core.telemetry.issues import (
     describe_foreign_log,
     refusal,
 )
+from gradience.core.telemetry.json_text import parse_json
 
 BATCH_EVENTS = 4096
 """Events per columnar batch: large enough to vectorise, small enough to stay in cache."""

@@ -12,7 +12,7 @@ from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import TelemetryError
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
-from gradience.core.telemetry.codec import encode_event
+from gradience.core.telemetry.encode import encode_event
 from gradience.core.telemetry.events import AnyEvent, Recommendation, RunStatus
 from gradience.core.telemetry.payload import TextPolicy
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gradience.core.errors import GradienceError
-from gradience.core.telemetry.codec import COLLISION_PREFIX
+from gradience.core.telemetry.encode import free_key
 from gradience.core.telemetry.trainer_logs import LogKind, log_kind, split_metrics
 from gradience.shell.telemetry.writer import TelemetryWriter
 from gradience.shell.trainer.settings import GradienceCallbackConfig
@@ -145,7 +145,7 @@ class GradienceCallback(TrainerCallback):
         if kind is LogKind.TRAIN_STEP:
             hot = {name: logs[key] for key, name in HOT_KEYS.items() if key in logs}
             rest = {
-                COLLISION_PREFIX + key if key in METHOD_NAMES else key: value
+                free_key(key, METHOD_NAMES, logs): value
                 for key, value in logs.items()
                 if key not in HOT_KEYS
             }

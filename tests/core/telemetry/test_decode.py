@@ -1,4 +1,4 @@
-"""The codec: old files, odd files and newer files are read without loss."""
+"""Decoding (and encoding): old files, odd files and newer files are read without loss."""
 
 import json
 import math
@@ -6,7 +6,8 @@ import math
 import pytest
 
 from gradience.core.severity import Severity
-from gradience.core.telemetry.codec import decode_line, encode_event, parse_json
+from gradience.core.telemetry.decode import decode_line
+from gradience.core.telemetry.encode import encode_event
 from gradience.core.telemetry.events import (
     Alert,
     Eval,
@@ -18,6 +19,7 @@ from gradience.core.telemetry.events import (
     UnknownEvent,
     event_name,
 )
+from gradience.core.telemetry.json_text import parse_json
 from tests.core.telemetry.sample_events import decoded, issue_codes, line, train_step
 
 
