@@ -233,11 +233,15 @@ def _hot_numbers(
     for name, value in values.items():
         if value is None:
             continue
-        given = small_vector(value) if name == "lr" else value
-        plain = given if type(given) is float else plain_value(given, policy, name)
+        plain = value if type(value) is float else _plain_number(name, value, policy)
         fits = real_number(plain) is not None or (name == "lr" and _rates(plain) is not None)
         (hot if fits else odd)[name] = plain
     return hot, odd
+
+
+def _plain_number(name: str, value: object, policy: TextPolicy) -> object:
+    given = small_vector(value) if name == "lr" else value
+    return plain_value(given, policy, name)
 
 
 def _rates(value: object) -> float | tuple[float, ...] | None:
