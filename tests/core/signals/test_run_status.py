@@ -75,3 +75,9 @@ def test_records_of_other_runs_are_counted() -> None:
 
 def test_an_empty_stream_has_no_run() -> None:
     assert fold(run_status(), []) == RunSignal()
+
+
+def test_the_end_of_another_run_is_not_this_ones() -> None:
+    other = msgspec.structs.replace(run_end(RunStatus.ERROR, "theirs"), run_id="another")
+    found = signal(run_start(), other)
+    assert (found.outcome, found.reason, found.foreign_records) == (Outcome.UNFINISHED, None, 1)

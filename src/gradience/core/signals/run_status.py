@@ -47,7 +47,7 @@ class RunSignal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @attrs.frozen
-class RunState:
+class RunStatusState:
     """The same, while it is being gathered."""
 
     signal: RunSignal = RunSignal()
@@ -55,12 +55,12 @@ class RunState:
     last_ts: float | None = None
 
 
-def run_status() -> Analyzer[RunState, RunSignal]:
+def run_status() -> Analyzer[RunStatusState, RunSignal]:
     """The analyzer of the run's identity, extent and end."""
-    return Analyzer(RunState, _update, _result)
+    return Analyzer(RunStatusState, _update, _result)
 
 
-def _update(state: RunState, batch: Batch) -> RunState:
+def _update(state: RunStatusState, batch: Batch) -> RunStatusState:
     signal = _with_identity(_with_steps(state.signal, batch), batch)
     counts = dict(signal.events)
     if batch.train_steps:
@@ -75,7 +75,7 @@ def _update(state: RunState, batch: Batch) -> RunState:
         if not isinstance(event, UnknownEvent):
             signal = _add_other(signal, event)
     signal = msgspec.structs.replace(signal, events=dict(sorted(counts.items())))
-    return RunState(
+    return RunStatusState(
         signal,
         min([*stamps, *_known(state.first_ts)], default=None),
         max([*stamps, *_known(state.last_ts)], default=None),
@@ -132,7 +132,7 @@ def _add_other(signal: RunSignal, event: object) -> RunSignal:
             config=event.config,
             meta=event.meta,
         )
-    if isinstance(event, RunEnd):
+    if isinstance(event, RunEnd) and event.run_id == signal.run_id:
         outcome = _OUTCOMES[event.status]
         return msgspec.structs.replace(signal, outcome=outcome, reason=event.reason)
     return signal
@@ -145,7 +145,7 @@ _OUTCOMES: Mapping[RunStatus, Outcome] = {
 }
 
 
-def _result(state: RunState) -> RunSignal:
+def _result(state: RunStatusState) -> RunSignal:
     if state.first_ts is None or state.last_ts is None:
         return state.signal
     return msgspec.structs.replace(state.signal, duration_s=state.last_ts - state.first_ts)
