@@ -3,10 +3,14 @@
 import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from gradience.core.adapter.peft_config import PeftLoraConfig
 from gradience.core.errors import ConfigError
+
+PATTERNS_KEPT = 8192
+"""Compiled pattern keys that are kept: several adapters' worth, in bounded memory."""
 
 
 class ModuleScaling(NamedTuple):
@@ -38,15 +42,21 @@ def matching_key(keys: Iterable[str], module: str) -> str | None:
     """
     names = tuple(keys)
     for key in names:
-        try:
-            if re.match(rf"(.*\.)?({key})$", module):
-                return key
-        except re.error as error:
-            raise ConfigError(
-                f"pattern key {key!r}: expected a regular expression, found {error}. PEFT matches "
-                "these keys as regular expressions: escape special characters."
-            ) from error
+        if _compiled(key).match(module):
+            return key
     return module if module in names else None
+
+
+@lru_cache(maxsize=PATTERNS_KEPT)
+def _compiled(key: str) -> re.Pattern[str]:
+    """A key's expression; one adapter's patterns may outnumber what ``re`` itself keeps."""
+    try:
+        return re.compile(rf"(.*\.)?({key})$")
+    except re.error as error:
+        raise ConfigError(
+            f"pattern key {key!r}: expected a regular expression, found {error}. PEFT matches "
+            "these keys as regular expressions: escape special characters."
+        ) from error
 
 
 def lora_scaling(alpha: float, r: int, *, use_rslora: bool) -> float:
