@@ -78,14 +78,8 @@ def check(
     Raises:
         ConfigError: A file is missing, damaged, or of a kind that is named and refused.
     """
-    adapter_file = Path(peft) if peft else find_peft_config(Path(peft_dir)) if peft_dir else None
-    training_file = (
-        Path(training)
-        if training
-        else find_training_args(Path(training_dir))
-        if training_dir
-        else None
-    )
+    adapter_file = _file_or_found(peft, peft_dir, find_peft_config)
+    training_file = _file_or_found(training, training_dir, find_training_args)
     merged = ConfigSnapshot()
     sources: list[str] = []
     given = config if isinstance(config, ConfigSnapshot) or config is None else Path(config)
@@ -98,6 +92,15 @@ def check(
     if task_profile is not None:
         merged = msgspec.structs.replace(merged, task_profile=task_profile)
     return check_config(with_ratio(merged), policy, sources=tuple(sources))
+
+
+def _file_or_found(
+    file: StrPath | None, folder: StrPath | None, find: Callable[[Path], Path]
+) -> Path | None:
+    """The file that was named, else the one found in the folder that was named."""
+    if file:
+        return Path(file)
+    return find(Path(folder)) if folder else None
 
 
 def monitor(

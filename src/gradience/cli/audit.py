@@ -1,7 +1,7 @@
 """``gradience audit``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -13,7 +13,7 @@ from gradience.cli.progress import module_progress
 from gradience.cli.views.audit import render_audit
 from gradience.core.audit.assemble import AuditPolicy
 from gradience.core.errors import GradienceError
-from gradience.core.ranks.disagreement import DisagreementPolicy
+from gradience.core.ranks.disagreement import DisagreementPolicy, ImportanceMetric
 from gradience.core.ranks.policies import DEFAULT_POLICIES
 from gradience.core.severity import FailOn
 
@@ -39,7 +39,7 @@ def audit_command(
     weights: Path | None = None,
     importance_quantile: float = 0.75,
     importance_uniform_mult_gate: float = 1.5,
-    importance_metric: Literal["energy_share", "params_share"] = "energy_share",
+    importance_metric: ImportanceMetric = "energy_share",
     exact: bool = False,
     fail_on: FailOn = FailOn.ERROR,
     verbose: bool = False,

@@ -1,13 +1,11 @@
 """``gradience schema``."""
 
-from typing import Literal
-
 from gradience.cli.app import EXIT_OK
 from gradience.cli.output import print_json_value
-from gradience.core.schemas import json_schema
+from gradience.core.schemas import SchemaName, json_schema
 
 
-def schema_command(name: Literal["telemetry", "check", "monitor", "audit"], /) -> int:
+def schema_command(name: SchemaName, /) -> int:
     """Print the JSON Schema of the telemetry or of a report.
 
     Args:

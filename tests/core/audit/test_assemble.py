@@ -12,7 +12,11 @@ from gradience.core.audit.assemble import AuditPolicy, AuditSource, assemble
 from gradience.core.audit.module import ModuleAudit, audit_module
 from gradience.core.audit.report import AuditReport, Finding, LayerData
 from gradience.core.dominance.ratios import BaseNorms
-from gradience.core.ranks.disagreement import DisagreementPolicy, PolicyTable
+from gradience.core.ranks.disagreement import (
+    DisagreementPolicy,
+    ImportanceMetric,
+    PolicyTable,
+)
 from gradience.core.ranks.policies import parse_rank_policy
 from gradience.core.ranks.suggest import RankSuggestions
 from gradience.core.severity import Severity
@@ -145,7 +149,7 @@ def test_the_most_wasteful_module_is_the_untrained_one() -> None:
 
 
 @pytest.mark.parametrize(("metric", "share"), [("energy_share", 0.5), ("params_share", 1 / 3)])
-def test_policies_are_set_side_by_side(metric: str, share: float) -> None:
+def test_policies_are_set_side_by_side(metric: ImportanceMetric, share: float) -> None:
     specs = tuple(parse_rank_policy(text) for text in ("energy@0.90", "knee", "energy@0.995"))
     disagreement = DisagreementPolicy(importance_metric=metric)
     found = _report(AuditPolicy(rank_policies=specs, disagreement=disagreement)).rank_policies

@@ -70,4 +70,4 @@ def test_a_quantile_outside_zero_to_one_is_refused(quantile: float) -> None:
 
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="energy_share, params_share"):
-        DisagreementPolicy(importance_metric="udr")
+        DisagreementPolicy(importance_metric="udr")  # type: ignore[arg-type]  # wrong on purpose

@@ -1,6 +1,5 @@
 """Pieces that the views share: numbers, severities, lists of advice."""
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gradience.core.adapter.module_names import shared_path
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import Recommendation
 
@@ -75,9 +75,8 @@ def common_stem(names: Sequence[str]) -> str:
     """The dotted beginning that all names share, with its dot; empty for fewer than two names."""
     if len(set(names)) <= 1:
         return ""
-    columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
-    shared = itertools.takewhile(lambda column: len(set(column)) == 1, columns)
-    return "".join(f"{column[0]}." for column in shared)
+    parents = shared_path(name.split(".")[:-1] for name in names)
+    return "".join(f"{part}." for part in parents)
 
 
 def indented(console: Console, table: Table) -> None:

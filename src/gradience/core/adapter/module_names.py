@@ -1,6 +1,8 @@
 """What a module's dotted name tells: its layer and its part in the transformer block."""
 
+import itertools
 import re
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -65,6 +67,14 @@ def module_type(name: str) -> ModuleType:
     if leaf in _MLP_LEAVES:
         return ModuleType.MLP
     return ModuleType.OTHER
+
+
+def shared_path(paths: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """The components that all paths begin with; none for no paths."""
+    columns = zip(*paths, strict=False)
+    return tuple(
+        column[0] for column in itertools.takewhile(lambda part: len(set(part)) == 1, columns)
+    )
 
 
 def layer_place(name: str) -> LayerPlace | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from gradience.core.adapter.module_names import shared_path
 from gradience.core.adapter.peft_config import PeftLoraConfig
 from gradience.core.adapter.scaling import module_scaling, unmatched_keys
 from gradience.core.adapter.tensors import (
@@ -82,13 +83,7 @@ def base_findings(without_base: Mapping[str, str]) -> Iterator[Finding]:
 
 def common_path(chosen: Sequence[str], everything: Iterable[str]) -> str:
     """Names a group of modules by the path that they share and no other module does."""
-    parts = [name.split(".") for name in chosen]
-    shared = []
-    for column in zip(*parts, strict=False):
-        if len(set(column)) > 1:
-            break
-        shared.append(column[0])
-    prefix = ".".join(shared)
+    prefix = ".".join(shared_path(name.split(".") for name in chosen))
     inside = [name for name in everything if name == prefix or name.startswith(prefix + ".")]
     if prefix and len(inside) == len(chosen):
         return f"everything under {prefix}"

@@ -1,6 +1,7 @@
 """Where rank policies disagree, and whether the module matters enough to look closer."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import attrs
 import msgspec
@@ -8,7 +9,7 @@ import numpy as np
 
 from gradience.core.errors import ConfigError
 
-IMPORTANCE_METRICS = ("energy_share", "params_share")
+ImportanceMetric = Literal["energy_share", "params_share"]
 """What the importance of a module may be measured by."""
 
 
@@ -20,17 +21,17 @@ class DisagreementPolicy:
     """A module must be at or above this quantile of importance (source: the contract)."""
     uniform_mult_gate: float = 1.5
     """And its share must be this many times that of a uniform distribution (the contract)."""
-    importance_metric: str = "energy_share"
+    importance_metric: ImportanceMetric = "energy_share"
     spread_floor: int = 3
     """Policies disagree where largest and smallest k differ by this much at least …"""
     spread_fraction: float = 0.5
     """… and by this fraction of the largest k."""
 
     def __attrs_post_init__(self) -> None:
-        if self.importance_metric not in IMPORTANCE_METRICS:
+        if self.importance_metric not in get_args(ImportanceMetric):
             raise ConfigError(
                 f"importance metric {self.importance_metric!r}: expected one of "
-                f"{', '.join(IMPORTANCE_METRICS)}"
+                f"{', '.join(get_args(ImportanceMetric))}"
             )
         if not 0 <= self.importance_quantile <= 1:
             raise ConfigError(

@@ -31,6 +31,9 @@ from gradience.core.telemetry.older_records import modernise
 
 _DECODER = msgspec.json.Decoder(KnownEvent)
 
+_Number = float | None
+_Rates = float | tuple[float, ...] | None
+
 
 class LineIssue(NamedTuple):
     """Something about one line that a person should know."""
@@ -161,12 +164,6 @@ def _without_odd_fields(
     fitting = {"step": None, **{key: item for key, item in shaped.items() if key not in odd}}
     fitting[EXTRAS_WIRE_KEY] = {**(extras if isinstance(extras, Mapping) else {}), **odd}
     return fitting, odd
-
-
-_Number = float | None
-
-
-_Rates = float | tuple[float, ...] | None
 
 
 def _fits(value: object, kind: object) -> bool:

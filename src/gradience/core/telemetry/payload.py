@@ -11,6 +11,7 @@ import attrs
 import msgspec
 
 from gradience.core.errors import TelemetryError, TextViolationError
+from gradience.core.numbers import real_number
 from gradience.core.telemetry.events import MAX_DEPTH
 
 MAX_JSON_INT = 2**63 - 1
@@ -139,7 +140,7 @@ class _Plain:
         if isinstance(value, str) and not isinstance(value, Enum):
             return _plain_text(value, self.policy, path)
         if isinstance(value, int) and not isinstance(value, Enum):
-            return _plain_int(value)
+            return int(value) if -MAX_JSON_INT <= value <= MAX_JSON_INT else real_number(value)
         if isinstance(value, float):
             return float(value)
         if isinstance(value, Enum):
@@ -206,15 +207,6 @@ def _plain_text(text: str, policy: TextPolicy, path: str) -> str:
             )
         return f"[REDACTED len={len(text)}]"
     return str(text) if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _plain_int(value: int) -> int | float:
-    if -MAX_JSON_INT <= value <= MAX_JSON_INT:
-        return int(value)
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def _element(value: object) -> bool | float | str | None:
