@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-from gradience.core.adapter.peft_config import (
-    NO_LOW_RANK_UPDATE,
-    NOT_YET,
-    PeftLoraConfig,
-    peft_lora_config,
-    require_lora,
-)
-from gradience.core.errors import ConfigError, UnsupportedAdapterError
+from gradience.core.adapter.peft_config import PeftLoraConfig, peft_lora_config
+from gradience.core.errors import ConfigError
 from tests.adapter_files import lora_config
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -96,14 +90,7 @@ def test_a_non_finite_number_is_refused(number: float) -> None:
 
 
 def test_lora_is_accepted_in_any_case_of_letters() -> None:
-    config = _read(peft_type="lora")
-    assert require_lora(config, PLACE) is config
-
-
-@pytest.mark.parametrize("kind", sorted({**NO_LOW_RANK_UPDATE, **NOT_YET}))
-def test_other_methods_are_declined_by_name(kind: str) -> None:
-    with pytest.raises(UnsupportedAdapterError, match=kind):
-        require_lora(_read(peft_type=kind), PLACE)
+    assert _read(peft_type="lora").peft_type == "LORA"
 
 
 def test_the_dictionary_of_a_peft_config_is_read() -> None:
@@ -111,34 +98,16 @@ def test_the_dictionary_of_a_peft_config_is_read() -> None:
 
     original = LoraConfig(r=3, task_type=TaskType.CAUSAL_LM, target_modules=["q", "v"])
     raw = original.to_dict()  # type: ignore[no-untyped-call]  # peft leaves it untyped
-    config = require_lora(peft_lora_config(raw, PLACE), PLACE)
+    config = peft_lora_config(raw, PLACE)
     assert (config.peft_type, config.r, config.task_type) == ("LORA", 3, "CAUSAL_LM")
     assert set(config.target_modules or ()) == {"q", "v"}
-
-
-def test_a_method_unknown_to_this_version_is_declined_by_name() -> None:
-    with pytest.raises(UnsupportedAdapterError, match="NEW_METHOD"):
-        require_lora(_read(peft_type="new_method"), PLACE)
-
-
-def test_every_method_of_the_installed_peft_is_known() -> None:
-    from peft import PeftType
-
-    known = {"LORA", *NO_LOW_RANK_UPDATE, *NOT_YET}
-    assert known & {kind.value for kind in PeftType} >= {"LORA", "IA3", "VERA", "LOHA", "OFT"}
 
 
 @pytest.mark.parametrize(
     "init", ["pissa", "pissa_niter_4", "olora", "lora_ga", "corda", "PiSSA", "loftq"]
 )
-def test_initialisations_that_move_base_weight_are_declined(init: str) -> None:
-    with pytest.raises(UnsupportedAdapterError, match=init):
-        require_lora(_read(init_lora_weights=init), PLACE)
-
-
-def test_kasa_is_declined() -> None:
-    with pytest.raises(UnsupportedAdapterError, match="kasa"):
-        require_lora(_read(kasa_config={"beta": 1e-4}), PLACE)
+def test_initialisations_that_move_base_weight_are_named(init: str) -> None:
+    assert _read(init_lora_weights=init).initialisation_in_factors == init
 
 
 def test_the_value_that_does_not_fit_is_in_the_message() -> None:
@@ -150,22 +119,49 @@ def test_the_value_that_does_not_fit_is_in_the_message() -> None:
 
 @pytest.mark.parametrize("init", [True, False, "gaussian", "eva", "orthogonal"])
 def test_other_initialisations_are_accepted(init: object) -> None:
-    assert require_lora(_read(init_lora_weights=init), PLACE).initialisation_in_factors is None
+    assert _read(init_lora_weights=init).initialisation_in_factors is None
+
+
+def test_adaloras_rank_pattern_is_a_mask_of_each_module() -> None:
+    masks = {"layers.0.q.lora_E": [True, False], "layers.1.q.lora_E.default": [False, False]}
+    config = _read(peft_type="ADALORA", rank_pattern=masks)
+    assert config.rank_masks == {"layers.0.q": (True, False), "layers.1.q": (False, False)}
+    assert config.rank_pattern == {}
+
+
+@pytest.mark.parametrize("mask", [3, [1, 0], "yes", None])
+def test_a_mask_that_is_no_list_of_booleans_is_refused(mask: object) -> None:
+    with pytest.raises(ConfigError, match=r"expected a list of true and false for q.*rank_masks"):
+        _read(peft_type="ADALORA", rank_pattern={"q.lora_E": mask})
+
+
+def test_replicated_layers_are_pairs_of_numbers() -> None:
+    assert _read(layer_replication=[[0, 4], [2, 5]]).layer_replication == ((0, 4), (2, 5))
+
+
+@pytest.mark.parametrize("ranges", [3, "0-4", [[0, 4], [2]], [[0, 4.5]], {"0": 4}])
+def test_other_ranges_of_layers_are_refused(ranges: object) -> None:
+    with pytest.raises(ConfigError, match="expected pairs of layer numbers"):
+        _read(layer_replication=ranges)
+
+
+def test_target_parameters_are_names() -> None:
+    assert _read(target_parameters=["a.b"]).target_parameters == ("a.b",)
 
 
 @needs_shared_data
-@pytest.mark.parametrize("name", ["adalora", "ia3", "loha", "prefixtuning"])
-def test_real_configs_of_other_methods_are_declined(name: str) -> None:
-    path = SHARED / "adapter_configs/peft_method_comparison" / name / "adapter_config.json"
-    config = peft_lora_config(json.loads(path.read_text()), PLACE)
-    with pytest.raises(UnsupportedAdapterError, match=config.peft_type):
-        require_lora(config, PLACE)
+def test_a_real_adalora_config_is_read() -> None:
+    path = SHARED / "adapter_configs/peft_method_comparison/adalora/adapter_config.json"
+    raw = json.loads(path.read_text())
+    config = peft_lora_config(raw, PLACE)
+    assert (config.peft_type, config.init_r) == ("ADALORA", raw["init_r"])
 
 
 @needs_shared_data
 @pytest.mark.parametrize("name", ["lora-dora", "lora-mlp", "lora-rank32", "lora-rslora"])
 def test_real_configs_of_lora_variants_are_read(name: str) -> None:
     path = SHARED / "adapter_configs/peft_method_comparison" / name / "adapter_config.json"
-    config = require_lora(peft_lora_config(json.loads(path.read_text()), PLACE), PLACE)
+    config = peft_lora_config(json.loads(path.read_text()), PLACE)
+    assert config.peft_type == "LORA"
     assert config.use_dora == (name == "lora-dora")
     assert config.use_rslora == (name == "lora-rslora")

@@ -7,9 +7,12 @@ from peft import LoraConfig, get_peft_model
 
 from gradience.core.adapter.peft_config import peft_lora_config
 from gradience.core.adapter.scaling import (
+    ModuleScaling,
+    adalora_scaling,
     lora_scaling,
     matching_key,
     module_scaling,
+    scaling_of_alpha,
     unmatched_keys,
 )
 from gradience.core.errors import ConfigError
@@ -89,3 +92,18 @@ def test_scale_is_alpha_over_r_or_over_its_root() -> None:
 
 def test_keys_without_a_module_are_told() -> None:
     assert unmatched_keys(["q", "x", "0.q"], ["l.0.q", "l.1.q"]) == ("x",)
+
+
+def test_a_stored_alpha_is_divided_by_the_rank() -> None:
+    assert scaling_of_alpha(8.0, 4) == ModuleScaling(4, 8.0, 2.0)
+    assert scaling_of_alpha(0.0, 4).scale == 0.0
+
+
+def test_without_an_alpha_the_scale_is_one() -> None:
+    assert scaling_of_alpha(None, 4) == ModuleScaling(4, 4.0, 1.0)
+    assert scaling_of_alpha(None, 0).scale == 0.0
+
+
+@pytest.mark.parametrize(("alpha", "scaling"), [(6, 6), (0, 4), (-1, 4)])
+def test_adalora_divides_by_its_rank_number(alpha: float, scaling: float) -> None:
+    assert adalora_scaling(alpha, 4) == pytest.approx(scaling / 4.00001, rel=1e-15)

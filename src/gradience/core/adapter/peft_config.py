@@ -8,43 +8,11 @@ from functools import partial
 import attrs
 import cattrs
 
-from gradience.core.errors import ConfigError, UnsupportedAdapterError
+from gradience.core.adapter.peft_methods import ADALORA
+from gradience.core.errors import ConfigError
 
-LORA = "LORA"
-"""The ``peft_type`` whose update is one product B·A per module."""
-
-NO_LOW_RANK_UPDATE: Mapping[str, str] = {
-    "ADAPTION_PROMPT": "prompts inside the layers",
-    "BOFT": "an orthogonal factor multiplied onto the weight",
-    "BONE": "a block-wise additive update of full rank",
-    "C3A": "a block-circular convolution",
-    "FOURIERFT": "a sparse spectrum in the Fourier basis",
-    "HRA": "a product of Householder reflections",
-    "IA3": "one scaling vector per module",
-    "LN_TUNING": "LayerNorm parameters",
-    "LOHA": "a Hadamard product of two low-rank products",
-    "LOKR": "a Kronecker product",
-    "MISS": "a shard-wise additive update of full rank",
-    "MULTITASK_PROMPT_TUNING": "prompt embeddings",
-    "OFT": "an orthogonal factor multiplied onto the weight",
-    "POLY": "a routed mixture of skills",
-    "PREFIX_TUNING": "key and value prefixes",
-    "PROMPT_TUNING": "prompt embeddings",
-    "P_TUNING": "a prompt encoder",
-    "RANDLORA": "sums of fixed random bases of full rank",
-    "SHIRA": "a sparse update",
-    "TRAINABLE_TOKENS": "rows of the embedding",
-    "VBLORA": "a mixture of vectors from a shared bank",
-    "VERA": "fixed random factors with trained scaling vectors",
-}
-"""PEFT types without a low-rank product B·A of their own, and what they learn instead
-(source: the PEFT package's tuner documentation, 0.21)."""
-
-NOT_YET: Mapping[str, str] = {
-    "ADALORA": "B·diag(E)·A with rank masks",
-    "XLORA": "a gated mixture of several LoRA adapters",
-}
-"""PEFT types with low-rank products in a layout that the audit does not read yet."""
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file that PEFT (and mlx-lm) keep an adapter's configuration in."""
 
 BASE_CHANGING_INITS = ("pissa", "olora", "lora_ga", "corda", "loftq")
 """Values of ``init_lora_weights`` (their beginnings) that move part of the base weight into the
@@ -69,8 +37,14 @@ class PeftLoraConfig:
     use_dora: bool = False
     modules_to_save: tuple[str, ...] = ()
     init_lora_weights: bool | str = True
+    target_parameters: tuple[str, ...] = ()
+    layer_replication: tuple[tuple[int, int], ...] = ()
     rank_pattern: Mapping[str, int] = attrs.field(factory=dict)
     alpha_pattern: Mapping[str, float] = attrs.field(factory=dict)
+    init_r: int = 12
+    """AdaLoRA's rank before pruning."""
+    rank_masks: Mapping[str, tuple[bool, ...]] = attrs.field(factory=dict)
+    """AdaLoRA's kept directions by module."""
     base_model_name_or_path: str | None = None
     task_type: str | None = None
     extras: Mapping[str, object] = attrs.field(factory=dict)
@@ -79,8 +53,6 @@ class PeftLoraConfig:
     def initialisation_in_factors(self) -> str | None:
         """The initialisation that moved base weight into the factors, or None."""
         init = self.init_lora_weights
-        if self.extras.get("kasa_config"):
-            return "kasa"
         if isinstance(init, str) and init.lower().startswith(BASE_CHANGING_INITS):
             return init
         return None
@@ -111,6 +83,8 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
     known = {key: value for key, value in raw.items() if key in names and value is not None}
     extras = {key: value for key, value in raw.items() if key not in names}
     known["peft_type"] = kind.upper()  # PeftType, in LoraConfig.to_dict(), is a string as well
+    if known["peft_type"] == ADALORA and "rank_pattern" in known:
+        known["rank_masks"] = known.pop("rank_pattern")
     try:
         config = _CONVERTER.structure({**known, "extras": extras}, PeftLoraConfig)
     except cattrs.ClassValidationError as error:
@@ -118,7 +92,7 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
         raise ConfigError(
             f"{place}: {problems}. Correct the value or save the adapter again."
         ) from error
-    if config.r < 1 or any(rank < 1 for rank in config.rank_pattern.values()):
+    if min(config.r, config.init_r, *config.rank_pattern.values()) < 1:
         raise ConfigError(
             f"{place}: expected ranks of at least 1 in 'r' and 'rank_pattern', found "
             f"r={config.r} and {dict(config.rank_pattern)}."
@@ -129,42 +103,6 @@ def peft_lora_config(raw: Mapping[str, object], place: str) -> PeftLoraConfig:
         raise ConfigError(
             f"{place}: expected finite numbers in 'lora_alpha' and 'alpha_pattern', found "
             f"lora_alpha={config.lora_alpha} and {dict(config.alpha_pattern)}."
-        )
-    return config
-
-
-def require_lora(config: PeftLoraConfig, place: str) -> PeftLoraConfig:
-    """The configuration itself, where its update is a low-rank product that can be audited.
-
-    Args:
-        config: The configuration.
-        place: The file, for messages.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        UnsupportedAdapterError: The adapter has no low-rank update of its own, its factors hold
-            part of the base weight, or its layout is not read yet; the message names which.
-    """
-    kind = config.peft_type
-    if kind in NO_LOW_RANK_UPDATE:
-        raise UnsupportedAdapterError(
-            f"{place}: expected a LoRA adapter, found peft_type {kind}, which learns "
-            f"{NO_LOW_RANK_UPDATE[kind]}: it has no low-rank spectrum to audit."
-        )
-    if kind != LORA:
-        what = NOT_YET.get(kind, "an update that this version does not know")
-        raise UnsupportedAdapterError(
-            f"{place}: expected a LoRA adapter, found peft_type {kind} ({what}), which this "
-            "version does not read yet."
-        )
-    if config.initialisation_in_factors:
-        raise UnsupportedAdapterError(
-            f"{place}: init_lora_weights={config.initialisation_in_factors!r} moves part of the "
-            "base weight into the factors, so B·A is not the update. Convert it to plain LoRA "
-            "first (PiSSA, OLoRA, LoRA-GA, CorDA: save_pretrained with "
-            "path_initial_model_for_weight_conversion)."
         )
     return config
 
@@ -231,6 +169,30 @@ def _optional_text(value: object, _: object) -> str | None:
     return None if value is None else _text(value, str)
 
 
+def _masks(value: object, _: object) -> Mapping[str, tuple[bool, ...]]:
+    """AdaLoRA's rank_pattern, ``<module>.lora_E`` → mask, by module."""
+    found: dict[str, tuple[bool, ...]] = {}
+    for module, mask in _same_mapping(value, None).items():
+        if not isinstance(mask, list | tuple) or not all(isinstance(x, bool) for x in mask):
+            raise TypeError(f"expected a list of true and false for {module}, found {mask!r}")
+        found[module.partition(".lora_E")[0]] = tuple(mask)
+    return found
+
+
+def _layer_ranges(value: object, _: object) -> tuple[tuple[int, int], ...]:
+    ranges = value if isinstance(value, list | tuple) else ()
+    found = tuple(
+        (pair[0], pair[1])
+        for pair in ranges
+        if isinstance(pair, list | tuple) and [type(end) for end in pair] == [int, int]
+    )
+    if len(found) != len(ranges) or not isinstance(value, list | tuple):
+        raise TypeError(
+            f"expected pairs of layer numbers such as [[0, 4], [2, 5]], found {value!r}"
+        )
+    return found
+
+
 def _same_mapping(value: object, _: object) -> Mapping[str, object]:
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
@@ -255,6 +217,8 @@ _GENERIC_HOOKS: tuple[tuple[object, Callable[[object, object], object]], ...] = 
     (bool | str, _bool_or_text),
     (str | None, _optional_text),
     (Mapping[str, object], _same_mapping),
+    (Mapping[str, tuple[bool, ...]], _masks),
+    (tuple[tuple[int, int], ...], _layer_ranges),
 )
 
 _CONVERTER = make_converter()
