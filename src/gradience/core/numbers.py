@@ -28,6 +28,27 @@ def mean_known(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
+def quantile(values: Iterable[float | None], q: float) -> float | None:
+    """The quantile of the values that are not None, by linear interpolation between neighbours.
+
+    NumPy's default method, without the 10 ms that its first call spends on importing ``numpy.ma``.
+
+    Args:
+        values: The values, in any order.
+        q: Between 0 and 1.
+
+    Returns:
+        The quantile; None where no value is known.
+    """
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    place = q * (len(known) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(known) - 1)
+    return known[below] + (known[above] - known[below]) * (place - below)
+
+
 def nesting_depth(value: object, limit: int) -> int:
     """How many dicts and lists lie within each other, without recursion.
 

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
+from gradience.core.spectra.gram import Factor, row_gram
 from gradience.core.spectra.reduction import (
-    Factor,
     ReductionPolicy,
     Route,
     count_nonfinite,
     lora_spectrum,
-    row_gram,
 )
 from tests.adapter_files import factors
 from tests.dense_oracle import RawModule, assert_same_values, dense_singular_values
@@ -91,11 +90,56 @@ def test_shapes_that_do_not_multiply_are_refused(shapes: tuple[tuple[int, ...], 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_value_that_is_not_finite_is_refused(bad: float, *, exact: bool) -> None:
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_value_that_is_not_finite_leaves_no_spectrum(
+    bad: float, side: int, *, exact: bool
+) -> None:
+    pair = factors()
+    pair[side][1, 2] = bad
+    found = lora_spectrum(*pair, exact=exact)
+    assert (found.route, found.singular_values.size) == (Route.NONFINITE, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn])
+def test_a_nan_of_a_small_dtype_leaves_no_spectrum(dtype: DTypeLike) -> None:
+    a, b = (factor.astype(dtype) for factor in factors())
+    b[3, 3] = np.nan
+    assert lora_spectrum(a, b).route is Route.NONFINITE
+
+
+def test_a_nan_beside_a_zero_factor_is_not_called_untrained() -> None:
     a, b = factors()
-    a[1, 2] = bad
-    with pytest.raises(ValueError, match="finite"):
-        lora_spectrum(a, b, exact=exact)
+    a[0, 0], b[:] = np.nan, 0
+    assert lora_spectrum(a, b).route is Route.NONFINITE
+
+
+def test_squares_that_overflow_are_no_infinite_values() -> None:
+    a, b = (factor.astype(np.float64) for factor in factors())
+    found = lora_spectrum(a * 1e160, b)
+    assert found.route is Route.QR
+    assert_same_values(found.singular_values / 1e160, _dense(a, b))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_gram_of_ones_own_is_used_unless_exact(*, exact: bool) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def gram(rows: Factor) -> NDArray[np.float64]:
+        seen.append(rows.shape)
+        return row_gram(rows)
+
+    a, b = factors()
+    found = lora_spectrum(a, b, exact=exact, gram=gram)
+    assert seen == ([] if exact else [(4, 12), (4, 10)])
+    assert_same_values(found.singular_values, _dense(a, b))
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7, 1e-9, 1e-12])
+@pytest.mark.parametrize("exact", [False, True])
+def test_graded_directions_keep_the_tolerances(gap: float, *, exact: bool) -> None:
+    a, b = (factor.astype(np.float64) for factor in factors(r=3))
+    a[2] = a[1] + gap * a[2]
+    assert_same_values(lora_spectrum(a, b, exact=exact).singular_values, _dense(a, b))
 
 
 def test_nonfinite_entries_are_counted_in_either_orientation() -> None:
@@ -106,16 +150,18 @@ def test_nonfinite_entries_are_counted_in_either_orientation() -> None:
     assert (count_nonfinite(a, small_blocks), count_nonfinite(b, small_blocks)) == (2, 1)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_signalling_nans_are_counted_without_a_warning(dtype: DTypeLike) -> None:
+    a = factors()[0].astype(dtype)
+    bits = a.view(np.uint16 if a.itemsize == 2 else np.uint32)
+    bits[1, 1] = 0x7F81 << (8 * (a.itemsize - 2))
+    assert count_nonfinite(a) == 1
+    assert lora_spectrum(a, factors()[1]).route is Route.NONFINITE
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (3, 0)])
 def test_empty_factors_have_no_bad_entry(shape: tuple[int, int]) -> None:
     assert count_nonfinite(np.zeros(shape)) == 0
-
-
-@pytest.mark.parametrize("block_elements", [1, 7, 10**6])
-def test_row_gram_does_not_depend_on_blocks(block_elements: int) -> None:
-    rows = factors()[0]
-    wide = rows.astype(np.float64)
-    np.testing.assert_allclose(row_gram(rows, block_elements), wide @ wide.T, rtol=1e-13)
 
 
 def test_an_adapter_of_rank_zero_has_no_values() -> None:

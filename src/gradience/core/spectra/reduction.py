@@ -1,22 +1,26 @@
 """Singular values of B·A from its factors, without ever forming the product.
 
-The large factors are touched once, in blocks that stay in cache, and reduced to r × r Gram
+The large factors are touched once, in blocks that stay in cache, and reduced to r x r Gram
 matrices in float64; everything after that is tiny. Where the Gram route cannot promise the
 tolerances (a nearly rank-deficient update), the factors are reduced by QR instead.
 """
 
 import math
-from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 from typing import cast
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Factor = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
-"""A factor as it was read; bfloat16 and float8 arrays (ml_dtypes) are fine at run time."""
+from gradience.core.spectra.gram import (
+    BLOCK_ELEMENTS,
+    Factor,
+    Floats,
+    GramReduction,
+    row_gram,
+    wide_blocks,
+)
 
 MATRIX_DIMENSIONS = 2
 
@@ -38,8 +42,8 @@ class ReductionPolicy:
     gram_error: float = 8.0
     """Error of an entry of a float64 Gram matrix, in units of machine epsilon times the norms of
     its two vectors. Summing n products pairwise keeps it below log₂(n) (Higham 2002, §4.2)."""
-    block_elements: int = 2**17
-    """Elements widened to float64 at a time: 1 MiB, within a core's second-level cache."""
+    block_elements: int = BLOCK_ELEMENTS
+    """Elements widened to float64 at a time."""
 
 
 class Route(Enum):
@@ -49,6 +53,8 @@ class Route(Enum):
     """A factor is exactly zero, and so are all singular values."""
     GRAM = "gram"
     QR = "qr"
+    NONFINITE = "nonfinite"
+    """A factor holds NaN or infinite values: there are no singular values."""
 
 
 @attrs.frozen(eq=False)
@@ -56,30 +62,37 @@ class Spectrum:
     """Singular values of B·A (unscaled), float64, descending, of shape (min(r, d_in, d_out),)."""
 
     singular_values: Floats
+    """Empty for factors that are not finite."""
     route: Route
 
 
 def lora_spectrum(
-    a: Factor, b: Factor, *, exact: bool = False, policy: ReductionPolicy | None = None
+    a: Factor,
+    b: Factor,
+    *,
+    exact: bool = False,
+    policy: ReductionPolicy | None = None,
+    gram: GramReduction | None = None,
 ) -> Spectrum:
     """The singular values of B·A.
 
-    With A = R_Aᵀ·Q_Aᵀ and B = Q_B·R_B they are those of R_B·R_Aᵀ, r × r. The Gram route takes
-    square roots of AAᵀ and BᵀB for R_A and R_B, after scaling the r directions so that row i of
-    A and column i of B have equal norms (which leaves B·A as it is).
+    With A·Aᵀ = L_A·L_Aᵀ and Bᵀ·B = L_B·L_Bᵀ they are those of L_Bᵀ·L_A, r x r. The r directions
+    are rescaled first so that row i of A and column i of B have equal norms, which leaves B·A as
+    it is. Where the bound on the rounding error of that route exceeds the policy's tolerances the
+    factors are reduced by Householder QR instead.
 
     Args:
         a: lora_A, shape (r, d_in), any float dtype including bfloat16 and float8; not mutated.
         b: lora_B, shape (d_out, r), likewise.
         exact: Takes the QR route always, where the smallest singular values matter.
         policy: Tolerances.
+        gram: Computes X·Xᵀ; :func:`~gradience.core.spectra.gram.row_gram` by default.
 
     Returns:
-        The spectrum; all zeros where a factor is zero.
+        The spectrum; all zeros where a factor is zero, none where a factor is not finite.
 
     Raises:
-        ValueError: A shape does not fit or a value is not finite (callers look first, with
-            :func:`count_nonfinite`).
+        ValueError: A shape does not fit.
     """
     policy = policy or ReductionPolicy()
     if not a.ndim == b.ndim == MATRIX_DIMENSIONS or a.shape[0] != b.shape[1]:
@@ -87,12 +100,17 @@ def lora_spectrum(
             f"expected lora_A (r, d_in) and lora_B (d_out, r), found {a.shape} and {b.shape}"
         )
     kept = min(a.shape[0], a.shape[1], b.shape[0])
-    if not kept or not a.any() or not b.any():
-        return Spectrum(np.zeros(kept), Route.ZERO)
+    if not kept:
+        return Spectrum(np.zeros(0), Route.ZERO)
     if not exact:
-        values = _gram_route(a, b, policy)
+        gram = gram or partial(row_gram, block_elements=policy.block_elements)
+        values = _gram_route(gram(a), gram(b.T), kept, policy)
         if values is not None:
-            return Spectrum(values[:kept], Route.GRAM)
+            return Spectrum(values, Route.GRAM)
+    if any(count_nonfinite(factor, policy) for factor in (a, b)):
+        return Spectrum(np.zeros(0), Route.NONFINITE)
+    if not a.any() or not b.any():
+        return Spectrum(np.zeros(kept), Route.ZERO)
     return Spectrum(_qr_route(a, b)[:kept], Route.QR)
 
 
@@ -100,54 +118,47 @@ def count_nonfinite(factor: Factor, policy: ReductionPolicy | None = None) -> in
     """Number of NaN and infinite entries of a factor."""
     policy = policy or ReductionPolicy()
     wide = factor if factor.shape[0] <= factor.shape[1] else factor.T
-    return sum(
-        int(block.size - np.count_nonzero(np.isfinite(block)))
-        for block in _blocks(wide, policy.block_elements)
-    )
+    with np.errstate(invalid="ignore"):  # a signalling NaN is raised when it is widened
+        return sum(
+            int(block.size - np.count_nonzero(np.isfinite(block)))
+            for block in wide_blocks(wide, policy.block_elements)
+        )
 
 
-def row_gram(rows: Factor, block_elements: int) -> Floats:
-    """X·Xᵀ in float64 for X of shape (r, d), streamed over blocks of columns."""
-    gram = np.zeros((rows.shape[0], rows.shape[0]))
-    for block in _blocks(rows, block_elements):
-        gram += block @ block.T
-    return gram
-
-
-def _blocks(rows: Factor, block_elements: int) -> Iterator[Floats]:
-    """Blocks of columns in float64."""
-    height, length = rows.shape
-    width = max(1, block_elements // max(1, height))
-    for start in range(0, length, width):
-        yield np.asarray(rows[:, start : start + width], dtype=np.float64)
-
-
-def _gram_route(a: Factor, b: Factor, policy: ReductionPolicy) -> Floats | None:
-    """The singular values, or None where their error bound exceeds the policy's tolerances."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram_a = row_gram(a, policy.block_elements)
-        gram_b = row_gram(b.T, policy.block_elements)
-    squares = np.concatenate([np.diag(gram_a), np.diag(gram_b)])
+def _gram_route(
+    gram_a: Floats, gram_b: Floats, kept: int, policy: ReductionPolicy
+) -> Floats | None:
+    """The first ``kept`` singular values, or None where their error bound is too large."""
+    squares_a, squares_b = np.diag(gram_a), np.diag(gram_b)
+    squares = np.concatenate([squares_a, squares_b])
     if not np.isfinite(squares).all() or (squares[squares > 0] < SMALLEST_SQUARE).any():
         return None
-    norms_a, norms_b = np.sqrt(np.diag(gram_a)), np.sqrt(np.diag(gram_b))
-    used = (norms_a > 0) & (norms_b > 0)
-    products = norms_a[used] * norms_b[used]
+    used = (squares_a > 0) & (squares_b > 0)
+    norms_a, norms_b = np.sqrt(squares_a[used]), np.sqrt(squares_b[used])
+    products = norms_a * norms_b
     if not used.any() or not np.isfinite(products).all() or not products.min() > 0:
         return None
-    balance = np.sqrt(norms_b[used] / norms_a[used])
-    gram_a = gram_a[np.ix_(used, used)] * np.outer(balance, balance)
-    gram_b = gram_b[np.ix_(used, used)] / np.outer(balance, balance)
-    root_a, root_b = _square_root(gram_a), _square_root(gram_b)
-    values = np.zeros(a.shape[0])
-    values[: len(products)] = np.linalg.svd(root_b @ root_a.T, compute_uv=False)
-    largest_a, largest_b = np.linalg.norm(gram_a, 2), np.linalg.norm(gram_b, 2)
-    error_sq = policy.gram_error * EPS * float(largest_a) * float(largest_b)
+    balance = np.sqrt(norms_b / norms_a)
+    weights = balance[:, None] * balance
+    if not used.all():
+        gram_a, gram_b = gram_a[np.ix_(used, used)], gram_b[np.ix_(used, used)]
+    gram_a, gram_b = gram_a * weights, gram_b / weights
+    try:
+        root_a, root_b = np.linalg.cholesky(gram_a), np.linalg.cholesky(gram_b)
+    except np.linalg.LinAlgError:
+        return None
+    values = np.zeros(len(squares_a))
+    values[: len(products)] = np.linalg.svd(root_b.T @ root_a, compute_uv=False)
+    error_sq = policy.gram_error * EPS * _norm_bound(gram_a) * _norm_bound(gram_b)
     if not np.isfinite(error_sq):
         return None
-    return (
-        values if _exact_enough(values[: min(a.shape[1], b.shape[0])], error_sq, policy) else None
-    )
+    return values[:kept] if _exact_enough(values[:kept], error_sq, policy) else None
+
+
+def _norm_bound(gram: Floats) -> float:
+    """An upper bound of ‖G‖₂, without its singular values."""
+    frobenius = math.sqrt(float(np.vdot(gram, gram)))
+    return min(frobenius, float(np.abs(gram).sum(axis=0).max()))
 
 
 def _exact_enough(values: Floats, error_sq: float, policy: ReductionPolicy) -> bool:
@@ -164,20 +175,11 @@ def _exact_enough(values: Floats, error_sq: float, policy: ReductionPolicy) -> b
     )
 
 
-def _square_root(gram: Floats) -> Floats:
-    """R with Rᵀ·R = gram, for a symmetric positive semi-definite matrix."""
-    eigenvalues, vectors = np.linalg.eigh(gram)
-    root: Floats = np.sqrt(np.maximum(eigenvalues, 0.0))[:, None] * vectors.T
-    return root
-
-
 def _qr_route(a: Factor, b: Factor) -> Floats:
     """Singular values of R_B·R_Aᵀ with the factors reduced by Householder QR."""
     wide: Floats = np.asarray(a, dtype=np.float64)
     tall: Floats = np.asarray(b, dtype=np.float64)
     scale_a, scale_b = float(np.abs(wide).max()), float(np.abs(tall).max())
-    if not math.isfinite(scale_a) or not math.isfinite(scale_b):
-        raise ValueError("expected finite factors, found NaN or infinite values")
     product = _triangle(tall / scale_b) @ _triangle(wide.T / scale_a).T
     return np.linalg.svd(product, compute_uv=False).astype(np.float64) * (scale_a * scale_b)
 
