@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from gradience.core.adapter.peft_config import peft_lora_config
 from gradience.core.adapter.scaling import module_scaling
-from gradience.core.ranks.policies import DEFAULT_POLICIES, apply_rank_policy
+from gradience.core.ranks.policies import (
+    DEFAULT_POLICIES,
+    RankSuggestion,
+    apply_rank_policy,
+)
 from gradience.core.ranks.suggest import (
     ModuleRank,
     SuggestionPolicy,
@@ -18,9 +22,12 @@ from gradience.core.ranks.suggest import (
     suggest_global,
     suggest_per_layer,
 )
+from gradience.shell.null_draws import null_for
 from property_tests.factors import MAGNITUDES, Floats, spectra
 
+SPECS = (*DEFAULT_POLICIES, "sv_fro@0.90", "sv_cumulative@0.70", "sv_ratio@5.00")
 RANKS = st.integers(1, 300)
+SHARES = st.floats(0.01, 1.0)
 POLICIES = st.builds(
     SuggestionPolicy,
     allowed_ranks=st.lists(RANKS, min_size=1, max_size=8, unique=True).map(tuple),
@@ -39,6 +46,12 @@ def _modules(draw: st.DrawFn) -> list[ModuleRank]:
     r = draw(RANKS)
     ranks = st.one_of(st.none(), st.integers(1, r))
     return [_module(name, draw(ranks), r) for name in names]
+
+
+def _apply(policy: str, sigma: Floats, shape: tuple[int, int] = (50, 60)) -> RankSuggestion:
+    found = apply_rank_policy(policy, sigma, shape, null_for(sigma.size, 50, 60))
+    assert found is not None
+    return found
 
 
 def _peft_matches(key: str, module: str) -> bool:
@@ -113,27 +126,73 @@ def test_global_ranks_are_ordered(modules: list[ModuleRank]) -> None:
     assert list(ranks) == sorted(rank for rank in ranks if rank is not None)
 
 
-@given(spectra(), st.sampled_from(DEFAULT_POLICIES), st.integers(1, 99), st.integers(1, 99))
+@given(spectra(), st.sampled_from(SPECS), st.integers(1, 99), st.integers(1, 99))
 def test_policies_give_a_rank_from_one_to_n(
     sigma: Floats, policy: str, rows: int, columns: int
 ) -> None:
-    found = apply_rank_policy(policy, sigma, (rows, columns))
-    assert found is not None
+    found = _apply(policy, sigma, (rows, columns))
     assert 1 <= found.k <= sigma.size
     assert 0 <= found.confidence <= 1
 
 
-@given(spectra(), st.sampled_from(DEFAULT_POLICIES), st.integers(-40, 40))
+@given(spectra(), st.sampled_from(SPECS), st.integers(-40, 40))
 def test_policies_do_not_depend_on_scale(sigma: Floats, policy: str, power: int) -> None:
-    one, two = (apply_rank_policy(policy, c * sigma) for c in (1.0, 2.0**power))
-    assert one is not None
-    assert two is not None
+    one, two = (_apply(policy, c * sigma) for c in (1.0, 2.0**power))
     assert (one.k, one.confidence) == (two.k, two.confidence)
 
 
-@given(MAGNITUDES, st.integers(0, 40), st.sampled_from(DEFAULT_POLICIES))
+@given(MAGNITUDES, st.integers(0, 40), st.sampled_from(SPECS))
 def test_an_exactly_rank_one_spectrum_is_of_rank_one(size: float, zeros: int, policy: str) -> None:
-    found = apply_rank_policy(policy, np.array([size, *[0.0] * zeros]))
-    assert found is not None
+    found = _apply(policy, np.array([size, *[0.0] * zeros]))
     assert found.k == 1
     assert found.confidence == 1.0
+
+
+@given(spectra(), SHARES)
+def test_kohyas_frobenius_share_is_the_energy_share_of_its_square(
+    sigma: Floats, share: float
+) -> None:
+    kept = _apply(f"sv_fro@{share:.6f}", sigma)
+    squares = (sigma / sigma[0]) ** 2
+    running = np.cumsum(squares) / squares.sum()
+    target = float(f"{share:.6f}") ** 2
+    assert running[kept.k - 1] >= target - 1e-9
+    assert kept.k == 1 or running[kept.k - 2] < target + 1e-9
+
+
+@given(spectra(), SHARES, SHARES, st.sampled_from(["energy", "sv_fro", "sv_cumulative"]))
+def test_a_larger_share_never_asks_for_a_lower_rank(
+    sigma: Floats, one: float, two: float, name: str
+) -> None:
+    low, high = sorted([one, two])
+    assert _apply(f"{name}@{low:.6f}", sigma).k <= _apply(f"{name}@{high:.6f}", sigma).k
+
+
+@given(spectra(), SHARES)
+def test_shares_of_values_ask_for_no_less_than_shares_of_energy(
+    sigma: Floats, share: float
+) -> None:
+    energy = _apply(f"energy@{share:.6f}", sigma).k
+    assert _apply(f"sv_fro@{share:.6f}", sigma).k <= energy
+    assert energy <= _apply(f"sv_cumulative@{share:.6f}", sigma).k
+
+
+@given(spectra(), st.floats(1.01, 1e6))
+def test_the_ratio_keeps_what_is_above_it(sigma: Floats, ratio: float) -> None:
+    found = _apply(f"sv_ratio@{ratio:.6f}", sigma)
+    top = sigma[0] / float(f"{ratio:.6f}")
+    assert sigma[found.k - 1] > top
+    assert found.k == sigma.size or sigma[found.k] <= top
+
+
+@given(spectra())
+def test_the_null_keeps_leading_directions_above_noise_and_no_more(sigma: Floats) -> None:
+    found = _apply("null", sigma)
+    quantiles = null_for(sigma.size, 50, 60).share_p95
+    squares = (sigma / sigma[0]) ** 2
+    shares = squares / squares.sum()
+    leading = found.details["above_null"]
+    assert isinstance(leading, int)
+    assert found.k == max(leading, 1)
+    assert all(shares[i] > quantiles[i] for i in range(leading))
+    assert leading == sigma.size or shares[leading] <= quantiles[leading]

@@ -9,19 +9,39 @@ from gradience.core.ranks.policies import (
     RankPolicySpec,
     RankSuggestion,
     apply_rank_policy,
+    needs_null,
     parse_rank_policy,
 )
+from gradience.core.spectra.null_baseline import NullBaseline
+from gradience.shell.null_draws import null_for
+
+ALL_POLICIES = (*DEFAULT_POLICIES, "sv_fro@0.90", "sv_cumulative@0.80", "sv_ratio@10.00")
+
+
+def _null(n: int) -> NullBaseline:
+    return null_for(n, 64, 48)
 
 
 def _apply(policy: str, *values: float, shape: tuple[int, int] | None = None) -> RankSuggestion:
-    found = apply_rank_policy(policy, np.array(values, dtype=np.float64), shape)
+    spectrum = np.array(values, dtype=np.float64)
+    found = apply_rank_policy(policy, spectrum, shape, _null(len(values)))
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("energy@0.90", 2), ("energy@0.99", 3), ("energy@0.5", 1), ("stable_rank", 2), ("erank", 3)],
+    [
+        ("energy@0.90", 2),
+        ("energy@0.99", 3),
+        ("energy@0.5", 1),
+        ("stable_rank", 2),
+        ("erank", 3),
+        ("sv_fro@0.90", 2),
+        ("sv_cumulative@0.90", 3),
+        ("sv_ratio@3", 2),
+        ("null", 1),
+    ],
 )
 def test_ranks_by_hand(policy: str, expected: int) -> None:
     assert _apply(policy, 2.0, 1.0, 0.5, 0.01).k == expected
@@ -35,11 +55,14 @@ def test_energy_at_095_is_not_energy_at_090() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 16])
-def test_the_knee_of_an_exactly_rank_one_spectrum_is_one(n: int) -> None:
-    assert _apply("knee", 3.0, *[0.0] * (n - 1)).k == 1
+@pytest.mark.parametrize("policy", ALL_POLICIES)
+def test_an_exactly_rank_one_spectrum_is_of_rank_one(policy: str, n: int) -> None:
+    assert _apply(policy, 3.0, *[0.0] * (n - 1)).k == 1
 
 
-@pytest.mark.parametrize("policy", DEFAULT_POLICIES[:4])
+@pytest.mark.parametrize(
+    "policy", [*DEFAULT_POLICIES[:4], "sv_fro@0.95", "sv_cumulative@0.90", "sv_ratio@1.10"]
+)
 def test_a_flat_spectrum_keeps_every_value(policy: str) -> None:
     assert _apply(policy, *[2.0] * 8).k == 8
 
@@ -65,18 +88,52 @@ def test_a_suggestion_tells_the_energy_that_it_keeps() -> None:
     assert _apply("energy@0.5", 2.0, 1.0).details["energy_kept"] == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize("policy", DEFAULT_POLICIES)
+@pytest.mark.parametrize("policy", ALL_POLICIES)
 def test_a_zero_update_gets_no_rank(policy: str) -> None:
-    assert apply_rank_policy(policy, np.zeros(4)) is None
+    assert apply_rank_policy(policy, np.zeros(4), null=_null(4)) is None
     assert apply_rank_policy(policy, np.zeros(0)) is None
 
 
-@pytest.mark.parametrize("policy", DEFAULT_POLICIES)
+@pytest.mark.parametrize("policy", ALL_POLICIES)
 def test_texts_and_specifications_agree(policy: str) -> None:
     spec = parse_rank_policy(policy)
     values = np.array([4.0, 2.0, 1.0])
     assert spec.label == policy
-    assert apply_rank_policy(spec, values) == apply_rank_policy(policy, values)
+    one, two = (apply_rank_policy(given, values, null=_null(3)) for given in (spec, policy))
+    assert one == two
+
+
+def test_the_null_policy_alone_asks_for_a_baseline() -> None:
+    asking = [name for name in ALL_POLICIES if needs_null(parse_rank_policy(name))]
+    assert asking == ["null"]
+    for policy in set(ALL_POLICIES) - {"null"}:
+        assert apply_rank_policy(policy, np.ones(3)) is not None
+    with pytest.raises(ConfigError, match="expected the null baseline of 3 directions, found none"):
+        apply_rank_policy("null", np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sv_fro", "found none"),
+        ("sv_cumulative", "found none"),
+        ("sv_ratio", "found none"),
+        ("sv_ratio@1", "above 1, found 1"),
+        ("sv_fro@1.01", "above 0 and at most 1, found 1.01"),
+        ("null@0.5", "null has none"),
+    ],
+)
+def test_a_threshold_missing_or_out_of_bounds_says_what_is_expected(text: str, found: str) -> None:
+    with pytest.raises(ConfigError, match=f"expected .*threshold.* {found}"):
+        parse_rank_policy(text)
+
+
+def test_a_specification_without_its_threshold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="found none"):
+        apply_rank_policy(RankPolicySpec(name="sv_ratio"), np.ones(3))
+    energy = apply_rank_policy(RankPolicySpec(name="energy"), np.ones(10))
+    assert energy is not None
+    assert energy.k == 9
 
 
 @pytest.mark.parametrize(

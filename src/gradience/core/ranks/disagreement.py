@@ -5,9 +5,9 @@ from typing import Literal, get_args
 
 import attrs
 import msgspec
-import numpy as np
 
 from gradience.core.errors import ConfigError
+from gradience.core.numbers import quantile
 
 ImportanceMetric = Literal["energy_share", "params_share"]
 """What the importance of a module may be measured by."""
@@ -90,7 +90,7 @@ def policy_table(
     policy = policy or DisagreementPolicy()
     total = sum(importance[name] for name in k_by_module) or 1.0
     shares = {name: importance[name] / total for name in k_by_module}
-    gate = float(np.quantile(list(shares.values()), policy.importance_quantile)) if shares else 0.0
+    gate = quantile(shares.values(), policy.importance_quantile) or 0.0
     modules = tuple(
         _judge(name, ks, shares[name], count=len(shares), gate=gate, policy=policy)
         for name, ks in k_by_module.items()
@@ -114,8 +114,9 @@ def _judge(
     gate: float,
     policy: DisagreementPolicy,
 ) -> ModulePolicies:
-    spread = max(ks.values()) - min(ks.values())
-    threshold = max(float(policy.spread_floor), policy.spread_fraction * max(ks.values()))
+    largest = max(ks.values(), default=0)
+    spread = largest - min(ks.values(), default=0)
+    threshold = max(float(policy.spread_floor), policy.spread_fraction * largest)
     uniform_mult = share * count
     disagree = spread >= threshold
     reasons = []

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gradience.core.adapter.module_names import module_type
-from gradience.core.adapter.tensors import base_module_name
+from gradience.core.adapter.peft_layout import base_module_name
 from gradience.core.errors import ConfigError
 from gradience.core.numbers import real_number
 from gradience.core.ranks.suggest import (

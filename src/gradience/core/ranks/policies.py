@@ -2,37 +2,36 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+import attrs
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from gradience.core.errors import ConfigError
-from gradience.core.spectra.quantities import (
-    effective_rank,
-    energy_kept,
-    energy_rank,
-    stable_rank,
-)
+from gradience.core.ranks import criteria
+from gradience.core.ranks.criteria import CAVEATS, Criterion, Cut
+from gradience.core.spectra.null_baseline import NullBaseline
+from gradience.core.spectra.quantities import energy_kept
+
+__all__ = [
+    "CAVEATS",
+    "DEFAULT_ENERGY",
+    "DEFAULT_POLICIES",
+    "RankPolicySpec",
+    "RankSuggestion",
+    "apply_rank_policy",
+    "needs_null",
+    "parse_rank_policy",
+]
 
 Floats = NDArray[np.float64]
 
 DEFAULT_ENERGY = 0.90
 """τ of ``energy`` where the specification gives none."""
 
-CAVEATS: Mapping[str, str] = {
-    "oht": "oht: its noise model does not hold for the r non-zero values of a LoRA update",
-}
-"""What to keep in mind of a policy, by its name."""
-
-RANK_ROUNDING = 1e-9
-"""Slack on a real-valued rank before it is rounded up."""
-
-KNEE_ROUNDING = 1e-12
-"""A distance below the chord that is only rounding."""
-
-DEFAULT_POLICIES = ("energy@0.90", "stable_rank", "erank", "knee", "oht")
+DEFAULT_POLICIES = ("energy@0.90", "stable_rank", "erank", "knee", "oht", "null")
 """What ``--rank-policies all`` stands for."""
 
 
@@ -40,9 +39,10 @@ class RankPolicySpec(msgspec.Struct, frozen=True, kw_only=True):
     """A rank policy by name, with its parameter where it has one."""
 
     name: str
-    """One of ``energy``, ``stable_rank``, ``erank``, ``knee`` and ``oht``."""
+    """One of ``energy``, ``stable_rank``, ``erank``, ``knee``, ``oht``, ``null``, ``sv_fro``,
+    ``sv_cumulative`` and ``sv_ratio``."""
     threshold: float | None = None
-    """τ of ``energy``: the share of Σσ² to keep (PEFT's convention)."""
+    """τ of ``energy`` (the share of Σσ² to keep, PEFT's convention), t of kohya's three."""
 
     @property
     def label(self) -> str:
@@ -65,31 +65,71 @@ class RankSuggestion(msgspec.Struct, frozen=True, kw_only=True):
     details: Mapping[str, object] = {}
 
 
+@attrs.frozen
+class _Bounds:
+    """The thresholds that a policy takes."""
+
+    above: float
+    at_most: float
+    default: float | None = None
+
+    @property
+    def text(self) -> str:
+        upper = f" and at most {self.at_most:g}" if math.isfinite(self.at_most) else ""
+        return f"a threshold above {self.above:g}{upper}"
+
+    def hold(self, threshold: float) -> bool:
+        return self.above < threshold <= self.at_most and math.isfinite(threshold)
+
+
+@attrs.frozen
+class _Policy:
+    criterion: Criterion
+    bounds: _Bounds | None = None
+    """None for a policy without a threshold."""
+
+
+_POLICIES: Mapping[str, _Policy] = {
+    "energy": _Policy(criteria.energy, _Bounds(0.0, 1.0, DEFAULT_ENERGY)),
+    "stable_rank": _Policy(criteria.stable),
+    "erank": _Policy(criteria.entropy),
+    "knee": _Policy(criteria.knee),
+    "oht": _Policy(criteria.hard_threshold),
+    "null": _Policy(criteria.parallel_analysis),
+    "sv_fro": _Policy(criteria.frobenius_share, _Bounds(0.0, 1.0)),
+    "sv_cumulative": _Policy(criteria.value_share, _Bounds(0.0, 1.0)),
+    "sv_ratio": _Policy(criteria.top_ratio, _Bounds(1.0, math.inf)),
+}
+
+
 def parse_rank_policy(text: str) -> RankPolicySpec:
-    """Reads a policy written as ``energy@0.95``, ``knee``, ``erank`` and so on.
+    """Reads a policy written as ``energy@0.95``, ``knee``, ``sv_ratio@10`` and so on.
 
     Raises:
-        ConfigError: The name is unknown or the threshold is no number in (0, 1].
+        ConfigError: The name is unknown, or the threshold is missing, out of bounds or one too
+            many.
     """
     match = re.fullmatch(r"\s*(?P<name>[a-z_]+)(?:@(?P<threshold>[0-9.]+))?\s*", text)
-    name = match["name"] if match else text
-    if match is None or name not in _POLICIES:
+    if match is None or match["name"] not in _POLICIES:
         raise _unknown_policy(text)
-    if name != "energy":
-        if match["threshold"]:
-            raise ConfigError(f"rank policy {text!r}: expected no threshold, only energy has one")
+    name, given = match["name"], match["threshold"]
+    bounds = _POLICIES[name].bounds
+    if bounds is None:
+        if given:
+            raise ConfigError(f"rank policy {text!r}: expected no threshold, {name} has none")
         return RankPolicySpec(name=name)
     try:
-        threshold = float(match["threshold"] or DEFAULT_ENERGY)
+        threshold = bounds.default if given is None else float(given)
     except ValueError:
         threshold = math.nan
-    if not 0 < threshold <= 1:
-        raise ConfigError(f"rank policy {text!r}: expected a threshold above 0 and at most 1")
-    return RankPolicySpec(name=name, threshold=threshold)
+    return RankPolicySpec(name=name, threshold=_checked(text, bounds, threshold))
 
 
 def apply_rank_policy(
-    spec: RankPolicySpec | str, singular_values: Floats, shape: tuple[int, int] | None = None
+    spec: RankPolicySpec | str,
+    singular_values: Floats,
+    shape: tuple[int, int] | None = None,
+    null: NullBaseline | None = None,
 ) -> RankSuggestion | None:
     """The rank that a policy reads off a spectrum.
 
@@ -97,12 +137,15 @@ def apply_rank_policy(
         spec: The policy, or its text.
         singular_values: float64 of shape (n,), non-negative; any positive scale.
         shape: (d_out, d_in) of the update, needed by ``oht``; square where not given.
+        null: The null baseline of the update's shape and rank, needed by ``null`` alone
+            (:func:`needs_null`).
 
     Returns:
         A rank between 1 and n, or None for a zero update (nothing to keep).
 
     Raises:
-        ConfigError: The policy's text does not parse, or its name is unknown.
+        ConfigError: The policy's text does not parse, its name is unknown, its threshold is out
+            of bounds, or ``null`` is applied without a baseline of n directions.
     """
     if isinstance(spec, str):
         spec = parse_rank_policy(spec)
@@ -111,7 +154,13 @@ def apply_rank_policy(
     values = np.sort(np.asarray(singular_values, dtype=np.float64))[::-1]
     if not values.size or values[0] <= 0:
         return None
-    k, details = _POLICIES[spec.name](values, spec, shape or (1, 1))
+    policy = _POLICIES[spec.name]
+    threshold = math.nan
+    if policy.bounds is not None:
+        given = policy.bounds.default if spec.threshold is None else spec.threshold
+        threshold = _checked(spec.label, policy.bounds, given)
+    cut = Cut(values=values, threshold=threshold, shape=shape or (1, 1), null=null)
+    k, details = policy.criterion(cut)
     k = min(max(k, 1), values.size)
     kept = energy_kept(values, k)
     return RankSuggestion(
@@ -119,65 +168,26 @@ def apply_rank_policy(
     )
 
 
+def needs_null(spec: RankPolicySpec) -> bool:
+    """Whether a policy compares with the null baseline, which costs drawing it."""
+    return _POLICIES[spec.name].criterion is criteria.parallel_analysis
+
+
+def _checked(text: str, bounds: _Bounds, threshold: float | None) -> float:
+    if threshold is None or not bounds.hold(threshold):
+        found = "none" if threshold is None else f"{threshold:g}"
+        raise ConfigError(f"rank policy {text!r}: expected {bounds.text}, found {found}")
+    return threshold
+
+
 def _unknown_policy(text: str) -> ConfigError:
     return ConfigError(
-        f"rank policy {text!r}: expected one of {', '.join(sorted(_POLICIES))}, energy with a "
-        "threshold as in energy@0.90. Separate several with commas."
+        f"rank policy {text!r}: expected one of {', '.join(sorted(_POLICIES))}, those with a "
+        "threshold as in energy@0.90, or a budget over all modules as in budget@0.5. Separate "
+        "several with commas."
     )
 
 
 def _separation(values: Floats, k: int) -> float:
     below = values[k] if k < values.size else 0.0
     return float((values[k - 1] - below) / values[k - 1]) if values[k - 1] > 0 else 0.0
-
-
-_Result = tuple[int, dict[str, object]]
-
-
-def _energy(values: Floats, spec: RankPolicySpec, _: tuple[int, int]) -> _Result:
-    threshold = DEFAULT_ENERGY if spec.threshold is None else spec.threshold
-    details: dict[str, object] = {"threshold": threshold, "convention": "PEFT: share of Σσ²"}
-    return energy_rank(values, threshold) or 1, details
-
-
-def _stable(values: Floats, _: RankPolicySpec, __: tuple[int, int]) -> _Result:
-    rank = stable_rank(values) or 1.0
-    return math.ceil(rank - RANK_ROUNDING), {"stable_rank": rank}
-
-
-def _erank(values: Floats, _: RankPolicySpec, __: tuple[int, int]) -> _Result:
-    rank = effective_rank(values) or 1.0
-    return math.ceil(rank - RANK_ROUNDING), {"effective_rank": rank}
-
-
-def _knee(values: Floats, _: RankPolicySpec, __: tuple[int, int]) -> _Result:
-    """The values before the point farthest below the chord from first to last (Kneedle, 2011)."""
-    n = values.size
-    chord = values[0] + (values[-1] - values[0]) * np.linspace(0, 1, n)
-    distance = (chord - values) / values[0]
-    at = int(np.argmax(distance))
-    if distance[at] <= KNEE_ROUNDING:
-        return int(np.count_nonzero(values)), {"knee_distance": 0.0}
-    return at, {"knee_distance": float(distance[at])}
-
-
-def _oht(values: Floats, _: RankPolicySpec, shape: tuple[int, int]) -> _Result:
-    """Values above ω(β)·median(σ) (Gavish & Donoho 2014, eq. 5; polynomial fit of ω)."""
-    beta = min(shape) / max(shape)
-    omega = 0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43
-    threshold = omega * float(np.median(values))
-    details: dict[str, object] = {
-        "beta": beta,
-        "threshold_sigma": threshold,
-        "caveat": CAVEATS["oht"],
-    }
-    return int(np.count_nonzero(values > threshold)), details
-
-
-_POLICIES: Mapping[str, Callable[[Floats, RankPolicySpec, tuple[int, int]], _Result]] = {
-    "energy": _energy,
-    "stable_rank": _stable,
-    "erank": _erank,
-    "knee": _knee,
-    "oht": _oht,
-}

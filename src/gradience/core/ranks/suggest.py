@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import msgspec
-import numpy as np
+
+from gradience.core.numbers import quantile
 
 PATTERN_SPECIAL = re.compile(r"[^A-Za-z0-9_.\-]")
 """Characters of a module name that mean something else in a regular expression."""
@@ -108,7 +109,7 @@ def suggest_per_layer(
         return RankSuggestions(
             default_r=None, rank_pattern={}, by_module_type_p90={}, layers=layers, notes=notes
         )
-    default = max(Counter(ranks.values()).items(), key=lambda item: (item[1], item[0]))[0]
+    default = common_rank(ranks.values())
     differing = {name: rank for name, rank in ranks.items() if rank != default}
     return RankSuggestions(
         default_r=default,
@@ -140,8 +141,8 @@ def suggest_global(
     params = sum(module.params for module in modules)
     median = p90 = largest = None
     if ranks and current is not None:
-        median = snap_up(float(np.quantile(ranks, 0.5)), current, policy)
-        p90 = snap_up(float(np.quantile(ranks, policy.quantile)), current, policy)
+        median = snap_up(quantile(ranks, 0.5) or 0.0, current, policy)
+        p90 = snap_up(quantile(ranks, policy.quantile) or 0.0, current, policy)
         largest = snap_up(max(ranks), current, policy)
     return GlobalSuggestion(
         current_r=current,
@@ -155,12 +156,19 @@ def suggest_global(
     )
 
 
+def common_rank(ranks: Iterable[int]) -> int | None:
+    """The most common rank, the larger on a tie: the ``r`` of a LoraConfig with a rank_pattern."""
+    counts = Counter(ranks)
+    return max(counts.items(), key=lambda item: (item[1], item[0]))[0] if counts else None
+
+
 def pattern_for(ranks: Mapping[str, int], modules: Iterable[str]) -> dict[str, int]:
     """A ``rank_pattern`` whose keys PEFT matches to one module each.
 
     PEFT matches a key as a regular expression against the end of a module's name, from a dot on.
     A full name is therefore enough, unless it is also the ending of another module's name: then
-    it is anchored with ``^``.
+    it is anchored with ``^``. Its dots, which match any character, are escaped where another name
+    has another character there (``a.b.proj`` beside ``a.b_proj``).
 
     Args:
         ranks: Module name → rank.
@@ -174,12 +182,39 @@ def pattern_for(ranks: Mapping[str, int], modules: Iterable[str]) -> dict[str, i
         for parts in (name.split(".") for name in set(modules))
         for start in range(len(parts))
     )
-    return {_pattern_key(name, endings[name]): rank for name, rank in ranks.items()}
+    dotted = _matched_by_dots(ranks, endings)
+    return {
+        _pattern_key(name, endings[name], escape=name in dotted): rank
+        for name, rank in ranks.items()
+    }
 
 
-def _pattern_key(name: str, occurrences: int) -> str:
-    key = re.escape(name) if PATTERN_SPECIAL.search(name) else name
+def _pattern_key(name: str, occurrences: int, *, escape: bool) -> str:
+    key = re.escape(name) if escape or PATTERN_SPECIAL.search(name) else name
     return f"^{key}" if occurrences > 1 else key
+
+
+def _matched_by_dots(names: Iterable[str], endings: Iterable[str]) -> set[str]:
+    """The names whose dots, each standing for any character, match a further ending."""
+    by_length: dict[int, list[str]] = {}
+    for ending in endings:
+        by_length.setdefault(len(ending), []).append(ending)
+    masked: dict[tuple[int, ...], Counter[str]] = {}
+    found = set()
+    for name in names:
+        dots = tuple(place for place, letter in enumerate(name) if letter == ".")
+        key = (len(name), *dots)
+        if key not in masked:
+            masked[key] = Counter(_masked(ending, dots) for ending in by_length.get(len(name), ()))
+        if masked[key][name] > 1:
+            found.add(name)
+    return found
+
+
+def _masked(text: str, places: Iterable[int]) -> str:
+    for place in places:
+        text = f"{text[:place]}.{text[place + 1 :]}"
+    return text
 
 
 def _layer_suggestion(module: ModuleRank, policy: SuggestionPolicy) -> LayerSuggestion:
@@ -204,7 +239,7 @@ def _by_type(modules: Sequence[ModuleRank], policy: SuggestionPolicy) -> dict[st
         ranks = [float(module.energy_rank_90 or 0) for module in group]
         if ranks:
             current = max(module.r for module in group)
-            found[kind] = snap_up(float(np.quantile(ranks, policy.quantile)), current, policy)
+            found[kind] = snap_up(quantile(ranks, policy.quantile) or 0.0, current, policy)
     return found
 
 
