@@ -76,6 +76,18 @@ def test_values_closer_than_the_tolerance_are_told_apart_to_four_digits(weight: 
     assert _norm(weight).value == pytest.approx(expected, rel=1e-4)
 
 
+@given(st.integers(1, 20), st.floats(-4, -1), SEEDS)
+def test_the_largest_of_a_group_of_close_values_is_found(
+    others: int, exponent: float, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    group = 1.0 - 10.0**exponent * generator.uniform(1, 2, others)
+    values = np.concatenate([[1.0], group, generator.uniform(0, 0.5, 39 - others)])
+    right, _ = np.linalg.qr(generator.standard_normal((40, 40)))
+    found = spectral_norm(values[:, None] * right.T, generator.standard_normal(40))
+    assert found.value == pytest.approx(1.0, rel=1e-4)
+
+
 @given(matrices())
 def test_the_norm_is_between_the_longest_column_and_the_frobenius_norm(weight: Floats) -> None:
     found = _norm(weight).value

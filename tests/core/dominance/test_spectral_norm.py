@@ -83,3 +83,40 @@ def test_values_closer_than_the_tolerance_cost_no_more_than_it() -> None:
     values = np.array([1.0, *[1.0 - 9e-6] * 19])
     found = spectral_norm(_with_values(values, 20, 20), _start(20))
     assert found.value == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(50, 30), (30, 50)])
+def test_the_residual_bounds_the_distance_to_a_singular_value(shape: tuple[int, int]) -> None:
+    weight = np.random.default_rng(0).standard_normal(shape)
+    found = spectral_norm(weight, _start(shape[1]), LanczosPolicy(tolerance=0.05))
+    values = np.linalg.svd(weight, compute_uv=False)
+    assert 0 < found.residual <= 0.05
+    assert np.abs(values - found.value).min() <= found.residual * found.value
+
+
+def test_at_the_limit_a_residual_within_the_promise_is_enough() -> None:
+    weight = np.random.default_rng(0).standard_normal((80, 60))
+    policy = LanczosPolicy(max_iterations=20, tolerance_at_limit=0.01)
+    found = spectral_norm(weight, _start(60), policy)
+    assert found.converged
+    assert found.iterations == 20
+    assert found.residual > policy.tolerance
+
+
+def test_products_that_overflow_are_not_taken_for_a_norm() -> None:
+    assert not spectral_norm(np.full((9, 9), 3e38, np.float32), _start(9)).converged
+
+
+def test_products_that_vanish_are_not_taken_for_zero() -> None:
+    assert not spectral_norm(np.full((9, 9), 1e-45, np.float32), np.ones(9)).converged
+
+
+@pytest.mark.parametrize("gap", [1.5e-4, 1e-3])
+def test_of_two_close_values_the_larger_is_found_from_a_start_with_little_of_it(
+    gap: float,
+) -> None:
+    values = np.concatenate([[1.0, 1.0 - gap], np.linspace(0.5, 0.1, 28)])
+    right, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((30, 30)))
+    start = right @ np.concatenate([[0.02], np.ones(29)])
+    found = spectral_norm(values[:, None] * right.T, start)
+    assert found.value == pytest.approx(1.0, rel=1e-4)

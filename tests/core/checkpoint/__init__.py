@@ -1,0 +1,1 @@
+"""Tests of the update against the base weights and over layers."""

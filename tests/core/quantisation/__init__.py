@@ -1,0 +1,1 @@
+"""Tests of the way from quantised parts back to matrices."""
