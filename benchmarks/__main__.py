@@ -2,9 +2,13 @@
 
 import sys
 
-from benchmarks import cold_start
+from benchmarks import base_norms, cold_start, large_audit
 
-ENTRIES = {"cold_start": cold_start.run}
+ENTRIES = {
+    "cold_start": cold_start.run,
+    "large_audit": large_audit.run,
+    "base_norms": base_norms.run,
+}
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Times whole processes, interleaved so that a drifting machine hurts all of them alike."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 MEASURE = Path(__file__).with_name("measure_process.py")
+
+
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""Where it is set, every start compiles anew what an installed package has compiled already."""
 
 
 class Timing(NamedTuple):
@@ -51,6 +56,7 @@ def _run(command: Sequence[str]) -> Timing:
         capture_output=True,
         check=True,
         text=True,
+        env={name: value for name, value in os.environ.items() if name != NO_BYTECODE},
     )
     wall, peak_kib, code = measured.stdout.split()
     if int(code):

@@ -1,7 +1,7 @@
 """Small LoRA adapters in PEFT's layout, in memory and on disk."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from gradience.core.adapter.tensors import LoraPair, TensorInfo
+from gradience.core.adapter.peft_config import peft_lora_config
+from gradience.core.adapter.peft_layout import read_peft
+from gradience.core.adapter.scaling import ModuleScaling
+from gradience.core.adapter.tensors import AdapterContents, LoraPair, TensorInfo
 from gradience.core.audit.report import AuditReport, Finding, LayerData, LayerRow
 
 Array = NDArray[Any]
@@ -18,6 +21,7 @@ Factors = tuple[Array, Array]
 PREFIX = "base_model.model."
 Q_PROJ = "model.layers.0.self_attn.q_proj"
 UP_PROJ = "model.layers.1.mlp.up_proj"
+SCALING = ModuleScaling(4, 8.0, 2.0)
 
 
 def lora_config(**changes: object) -> dict[str, object]:
@@ -65,11 +69,31 @@ def tensor_pair(
     a_shape: tuple[int, ...] = (4, 12),
     b_shape: tuple[int, ...] = (10, 4),
     dtype: str = "F32",
+    scaling: ModuleScaling = SCALING,
 ) -> LoraPair:
-    """The header of a pair."""
+    """The header of a pair of r=4 and alpha=8."""
     name = f"{PREFIX}{module}.lora_"
     a = TensorInfo(f"{name}A.weight", a_shape, dtype)
-    return LoraPair(module, a, TensorInfo(f"{name}B.weight", b_shape, dtype))
+    return LoraPair(module, a, TensorInfo(f"{name}B.weight", b_shape, dtype), scaling)
+
+
+def tensors_of(*pairs: LoraPair) -> list[TensorInfo]:
+    """The headers of the pairs' factors."""
+    return [tensor for pair in pairs for tensor in (pair.a, pair.b)]
+
+
+def peft_contents(tensors: Iterable[TensorInfo], **changes: object) -> AdapterContents:
+    """What PEFT's layout reads, with changes to the configuration."""
+    return read_peft(list(tensors), peft_lora_config(lora_config(**changes), "config"), {})
+
+
+def names_in(contents: AdapterContents) -> list[str]:
+    """The name of every tensor, as often as it is accounted for."""
+    pairs = (*contents.pairs, *contents.copies, *contents.other_adapters)
+    values = [pair.values for pair in pairs if pair.values is not None]
+    others = [tensor for tensor, _ in contents.others]
+    held = (*tensors_of(*pairs), *values, *contents.incomplete, *others)
+    return [tensor.name for tensor in held]
 
 
 def rows_of(report: AuditReport) -> dict[str, LayerRow]:

@@ -48,13 +48,44 @@ def raw_scale(config: Mapping[str, Any], module: str, rank: int) -> float:
 def raw_modules(folder: Path) -> Iterator[RawModule]:
     """Every module of a PEFT adapter's folder."""
     config = json.loads((folder / "adapter_config.json").read_text())
-    tensors = _raw_tensors(folder)
+    safetensors = folder / "adapter_model.safetensors"
+    tensors = raw_tensors(safetensors if safetensors.exists() else folder / "adapter_model.bin")
     for key, a in tensors.items():
         if not key.endswith(".lora_A.weight") or any(copy in key for copy in COPIES):
             continue
         b = tensors[key.replace(".lora_A.", ".lora_B.")]
         name = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
         yield RawModule(name, a, b, raw_scale(config, name, a.shape[0]))
+
+
+def mlx_modules(folder: Path) -> Iterator[RawModule]:
+    """Every module of an mlx-lm adapter's folder: y = x·W + scale·(x·a)·b."""
+    tensors = raw_tensors(folder / "adapters.safetensors")
+    scale = json.loads((folder / "adapter_config.json").read_text())["lora_parameters"]["scale"]
+    for key, a in tensors.items():
+        if key.endswith(".lora_a"):
+            name = key.removesuffix(".lora_a")
+            yield RawModule(name, a.T, tensors[f"{name}.lora_b"].T, float(scale))
+
+
+def kohya_modules(file: Path) -> Iterator[RawModule]:
+    """Every module of a kohya file, convolutions flattened."""
+    tensors = raw_tensors(file)
+    for key, down in tensors.items():
+        if key.endswith("lora_down.weight"):
+            name = key.removesuffix("lora_down.weight")[:-1]
+            up, alpha = tensors[key.replace("lora_down", "lora_up")], tensors.get(f"{name}.alpha")
+            scale = 1.0 if alpha is None else float(alpha.sum()) / len(down)
+            yield RawModule(name, down.reshape(len(down), -1), up.reshape(len(up), -1), scale)
+
+
+def cloneofsimo_modules(file: Path) -> Iterator[RawModule]:
+    """Every numbered module of a cloneofsimo file."""
+    tensors = raw_tensors(file)
+    for key, down in tensors.items():
+        if key.endswith(":down"):
+            name = key.removesuffix(":down")
+            yield RawModule(name, down, tensors[f"{name}:up"], 1.0)
 
 
 def dense_singular_values(module: RawModule) -> Floats:
@@ -108,13 +139,13 @@ def assert_same_values(found: Floats, expected: Floats) -> None:
     assert (np.abs(padded - expected)[large] <= 1e-6 * expected[large]).all()
 
 
-def _raw_tensors(folder: Path) -> dict[str, Floats]:
+def raw_tensors(file: Path) -> dict[str, Floats]:
+    """Every tensor of a file, in float64."""
     import torch
     from safetensors.torch import load_file
 
-    safetensors = folder / "adapter_model.safetensors"
-    if safetensors.exists():
-        state = load_file(safetensors)
+    if file.suffix == ".safetensors":
+        state = load_file(file)
     else:
-        state = torch.load(folder / "adapter_model.bin", map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     return {key: tensor.double().numpy() for key, tensor in state.items()}

@@ -70,7 +70,7 @@ def test_udr_of_every_module_is_the_dense_one(tmp_path: Path) -> None:
 @peft_warns
 def test_peft_as_it_saves_gives_no_finding(tmp_path: Path) -> None:
     _trained_llama(tmp_path)
-    assert audit(tmp_path / "adapter").findings == ()
+    assert set(findings_of(audit(tmp_path / "adapter"))) == {"like_noise"}  # its factors are random
 
 
 @peft_warns
@@ -101,8 +101,29 @@ def test_arrays_in_memory_are_not_changed() -> None:
 
 @pytest.mark.parametrize("state", [{}, {"x": np.ones(3)}])
 def test_a_state_without_pairs_is_refused(state: dict[str, Array]) -> None:
-    with pytest.raises(UnsupportedAdapterError, match="expected LoRA pairs"):
+    with pytest.raises(
+        UnsupportedAdapterError,
+        match=r"expected LoRA factors of a known layout, found (no tensor at all|x)\. Known",
+    ):
         audit_lora_state_dict(state, lora_config())
+
+
+def test_other_layouts_in_memory_need_no_config() -> None:
+    a, b = factors()
+    state = {"lora_unet_x.lora_down.weight": a, "lora_unet_x.lora_up.weight": b}
+    report = audit_lora_state_dict(state)
+    assert (report.layout, set(rows_of(report))) == ("kohya", {"lora_unet_x"})
+
+
+def test_torch_tensors_of_any_dtype_are_arrays() -> None:
+    arrays = state_dict({Q_PROJ: factors()})
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        state = {name: torch.from_numpy(array).to(dtype) for name, array in arrays.items()}
+        wide = {name: tensor.double().numpy() for name, tensor in state.items()}
+        found, expected = (
+            rows_of(audit_lora_state_dict(kind, lora_config()))[Q_PROJ] for kind in (state, wide)
+        )
+        assert found.delta_fro_norm == pytest.approx(expected.delta_fro_norm, rel=1e-12)
 
 
 def test_other_methods_in_memory_are_declined() -> None:

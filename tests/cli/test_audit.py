@@ -146,6 +146,43 @@ def test_unknown_policy_exits_2(cli: Cli, adapter: Path) -> None:
     assert "magic" in result.err
 
 
+def test_other_layouts_need_no_config(cli: Cli, tmp_path: Path) -> None:
+    a, b = np.ones((2, 6), np.float32), np.ones((5, 2), np.float32)
+    tensors = {"lora_unet_x.lora_down.weight": a, "lora_unet_x.lora_up.weight": b}
+    save_file(tensors, tmp_path / "style.safetensors")
+    found = cli("audit", "--peft-dir", tmp_path / "style.safetensors", "--json").json
+    assert (found["layout"], found["n_layers"]) == ("kohya", 1)
+    assert found["adapter_config_path"] is None
+
+
+def test_an_unknown_layout_exits_2_with_the_layouts_known(cli: Cli, tmp_path: Path) -> None:
+    save_file({"weight": np.ones((2, 2))}, tmp_path / "model.safetensors")
+    result = cli("audit", "--peft-dir", tmp_path)
+    assert (result.code, result.out) == (2, "")
+    for word in ("found weight", "PEFT", "kohya", "diffusers", "cloneofsimo", "mlx-lm"):
+        assert word in " ".join(result.err.split())
+
+
+def test_a_declined_method_exits_2_with_its_name(cli: Cli, adapter: Path) -> None:
+    (adapter / "adapter_config.json").write_text('{"peft_type": "IA3"}')
+    result = cli("audit", "--peft-dir", adapter)
+    assert (result.code, result.out) == (2, "")
+    assert "peft_type IA3" in " ".join(result.err.split())
+
+
+def test_moved_base_weight_exits_2_unless_the_beginning_is_named(
+    cli: Cli, adapter: Path, tmp_path: Path
+) -> None:
+    config = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "init_lora_weights": "pissa"}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    refused = cli("audit", "--peft-dir", adapter)
+    assert refused.code == 2
+    assert "--initial-adapter" in refused.err
+    first = write_adapter(tmp_path / "first")
+    found = cli("audit", "--peft-dir", adapter, "--initial-adapter", first, "--json").json
+    assert found["n_layers"] == 3
+
+
 def test_config_and_weights_may_lie_elsewhere(cli: Cli, adapter: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -194,7 +231,7 @@ def test_all_policies_stand_beside_named_ones(cli: Cli, adapter: Path) -> None:
     args = ("audit", "--peft-dir", adapter, "--rank-policies", "energy@0.50,all", "--json")
     table = cli(*args).json["rank_policies"]
     assert isinstance(table, dict)
-    expected = ["energy@0.50", "energy@0.90", "stable_rank", "erank", "knee", "oht"]
+    expected = ["energy@0.50", "energy@0.90", "stable_rank", "erank", "knee", "oht", "null"]
     assert table["policies"] == expected
     assert "noise model" in table["caveats"][0]
 

@@ -9,7 +9,7 @@ from tests.cli.run_cli import CliResult
 Cli = Callable[..., CliResult]
 
 
-@pytest.mark.parametrize("name", ["telemetry", "check", "monitor", "audit"])
+@pytest.mark.parametrize("name", ["telemetry", "check", "monitor", "audit", "explain"])
 def test_schema_is_json_with_definitions(cli: Cli, name: str) -> None:
     result = cli("schema", name)
     assert result.code == 0

@@ -9,11 +9,14 @@ import torch
 from numpy.typing import DTypeLike
 from safetensors.numpy import save_file
 
-from gradience.core.audit.assemble import AuditPolicy
+from gradience.core.audit.policy import AuditPolicy
 from gradience.core.audit.report import AuditReport, ModuleStatus
 from gradience.core.errors import AdapterError, ConfigError, UnsupportedAdapterError
 from gradience.core.severity import Severity
+from gradience.shell import audit as audit_module
+from gradience.shell import workers
 from gradience.shell.audit import AuditRequest, run_audit
+from gradience.shell.audit_base import BaseRequest
 from tests.adapter_files import (
     PREFIX,
     Q_PROJ,
@@ -29,18 +32,23 @@ from tests.adapter_files import (
 )
 from tests.dense_oracle import assert_same_values, dense_singular_values, raw_modules
 
-EMBEDDING = {f"{PREFIX}embed.lora_embedding_{side}": np.ones((4, 4)) for side in "AB"}
-CONVOLUTION = {
-    f"{PREFIX}conv.lora_A.weight": np.ones((4, 3, 2, 2)),
-    f"{PREFIX}conv.lora_B.weight": np.ones((8, 4, 1, 1)),
+SHARDS = {f"{PREFIX}{Q_PROJ}.lora_{side}.weight": np.ones(24) for side in "AB"}
+OTHER_FORMS = {
+    "embedding": {
+        f"{PREFIX}embed.lora_embedding_A": factors(d_in=9)[0],
+        f"{PREFIX}embed.lora_embedding_B": factors()[1],
+    },
+    "convolution": {
+        f"{PREFIX}conv.lora_A.weight": factors(d_in=12)[0].reshape(4, 3, 2, 2),
+        f"{PREFIX}conv.lora_B.weight": factors()[1].reshape(10, 4, 1, 1),
+    },
 }
-EXPERTS = {f"{PREFIX}experts.lora_{side}.weight": np.ones((3, 4, 4)) for side in "AB"}
 
 
 def _audit(folder: Path, base_model: Path | None = None) -> AuditReport:
-    base = str(base_model) if base_model else None
+    base = BaseRequest(model=str(base_model)) if base_model else None
     policy = AuditPolicy(layers=True)
-    return run_audit(AuditRequest(peft_dir=folder, base_model=base, policy=policy))
+    return run_audit(AuditRequest(place=folder, base=base, policy=policy))
 
 
 @pytest.mark.parametrize(
@@ -141,12 +149,35 @@ def test_a_zero_factor_is_untrained_without_a_suggested_rank(tmp_path: Path, zer
     assert report.n_layers_untrained == 1
 
 
-@pytest.mark.parametrize("others", [EMBEDDING, CONVOLUTION, EXPERTS])
-def test_what_is_not_audited_is_told(tmp_path: Path, others: dict[str, Array]) -> None:
-    report = _audit(write_adapter(tmp_path, {**state_dict({Q_PROJ: factors()}), **others}))
-    assert set(findings_of(report)["not_audited"].modules) == set(others)
+def test_what_is_not_audited_is_told(tmp_path: Path) -> None:
+    state = {**state_dict({UP_PROJ: factors()}), **SHARDS}
+    report = _audit(write_adapter(tmp_path, state))
+    assert set(findings_of(report)["not_audited"].modules) == set(SHARDS)
     assert sum(report.other_tensors.values()) == 2
     assert report.n_layers == 1
+
+
+@pytest.mark.parametrize("module", OTHER_FORMS)
+def test_embeddings_and_convolutions_are_the_dense_matrix(tmp_path: Path, module: str) -> None:
+    state = OTHER_FORMS[module]
+    (row,) = rows_of(_audit(write_adapter(tmp_path, state))).values()
+    a, b = (factor.reshape(factor.shape[0], -1).astype(np.float64) for factor in state.values())
+    sigma = np.linalg.svd(2 * b @ a, compute_uv=False)
+    assert row.delta_sigma_max == pytest.approx(sigma[0], rel=1e-9)
+    assert row.delta_fro_norm == pytest.approx(np.linalg.norm(sigma), rel=1e-9)
+
+
+def test_every_expert_of_a_stack_has_a_row(tmp_path: Path) -> None:
+    pairs = [factors(seed=seed) for seed in range(3)]
+    state = {
+        f"{PREFIX}experts.lora_A.weight": np.stack([a for a, _ in pairs]),
+        f"{PREFIX}experts.lora_B.weight": np.stack([b for _, b in pairs]),
+    }
+    rows = rows_of(_audit(write_adapter(tmp_path, state)))
+    assert list(rows) == [f"experts[{number}]" for number in range(3)]
+    for row, (a, b) in zip(rows.values(), pairs, strict=True):
+        sigma = np.linalg.svd(2 * b.astype(np.float64) @ a.astype(np.float64), compute_uv=False)
+        assert row.delta_sigma_max == pytest.approx(sigma[0], rel=1e-9)
 
 
 def test_dora_magnitudes_are_counted_and_told(tmp_path: Path) -> None:
@@ -157,9 +188,9 @@ def test_dora_magnitudes_are_counted_and_told(tmp_path: Path) -> None:
     assert findings_of(report)["dora"].severity is Severity.INFO
 
 
-@pytest.mark.parametrize("state", [{}, {"score.weight": np.ones(2)}, EMBEDDING])
+@pytest.mark.parametrize("state", [{}, {"score.weight": np.ones(2)}, SHARDS])
 def test_a_file_without_pairs_is_refused(tmp_path: Path, state: dict[str, Array]) -> None:
-    with pytest.raises(UnsupportedAdapterError, match="expected LoRA pairs"):
+    with pytest.raises(UnsupportedAdapterError, match="expected LoRA factors of a known layout"):
         _audit(write_adapter(tmp_path, state))
 
 
@@ -203,7 +234,7 @@ def test_udr_is_that_of_dense_numpy(tmp_path: Path) -> None:
 def test_progress_is_told_after_each_module(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     folder = write_modules(tmp_path, {Q_PROJ: factors(), UP_PROJ: factors()})
-    run_audit(AuditRequest(peft_dir=folder, on_module=lambda *counts: told.append(counts)))
+    run_audit(AuditRequest(place=folder, on_module=lambda *counts: told.append(counts)))
     assert told == [(1, 2), (2, 2)]
 
 
@@ -215,3 +246,16 @@ def test_the_values_in_a_row_are_those_of_the_update(tmp_path: Path) -> None:
     (module,) = raw_modules(folder)
     found = np.array(rows_of(report)[Q_PROJ].top_singular_values)
     assert_same_values(found, dense_singular_values(module)[:4])
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_threads_change_neither_numbers_nor_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    modules = {f"model.layers.{i}.self_attn.q_proj": factors(seed=i) for i in range(9)}
+    folder = write_modules(tmp_path, modules)
+    plain = _audit(folder)
+    monkeypatch.setattr(audit_module, "PARALLEL_BYTES", 0)
+    monkeypatch.setattr(workers, "available_cores", lambda: cores)
+    assert _audit(folder) == plain
+    assert list(rows_of(plain)) == list(modules)

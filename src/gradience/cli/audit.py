@@ -6,12 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from gradience.api import append_audit, audit
+from gradience.api import audit
 from gradience.cli.app import EXIT_FINDINGS, EXIT_OK
 from gradience.cli.output import console, print_json
 from gradience.cli.progress import module_progress
 from gradience.cli.views.audit import render_audit
-from gradience.core.audit.assemble import AuditPolicy
+from gradience.core.audit.policy import AuditPolicy
 from gradience.core.errors import GradienceError
 from gradience.core.ranks.disagreement import DisagreementPolicy, ImportanceMetric
 from gradience.core.ranks.policies import DEFAULT_POLICIES
@@ -24,7 +24,7 @@ Count = Annotated[int, Parameter(validator=Number(gte=0))]
 
 
 def audit_command(
-    peft_dir: Path,
+    peft_dir: str,
     *,
     layers: bool = False,
     top_wasteful: Count = 0,
@@ -34,13 +34,16 @@ def audit_command(
     base_model: str | None = None,
     base_norms_cache: Path | None = None,
     no_udr: bool = False,
+    intruders: bool = False,
     rank_policies: str = "",
     adapter_config: Path | None = None,
     weights: Path | None = None,
+    initial_adapter: Path | None = None,
     importance_quantile: float = 0.75,
     importance_uniform_mult_gate: float = 1.5,
     importance_metric: ImportanceMetric = "energy_share",
     exact: bool = False,
+    device: str = "cpu",
     fail_on: FailOn = FailOn.ERROR,
     verbose: bool = False,
     json: bool = False,
@@ -48,7 +51,7 @@ def audit_command(
     """Measure what an adapter's weights use of their rank.
 
     Args:
-        peft_dir: The adapter's folder: adapter_config.json and adapter_model.safetensors.
+        peft_dir: The adapter's folder or weight file, or its address (hf://owner/name, s3://…).
         layers: Show every module.
         top_wasteful: Show this many modules whose unused rank costs the most parameters.
         suggest_per_layer: Suggest a rank per module, as a rank_pattern for PEFT.
@@ -57,29 +60,38 @@ def audit_command(
         base_model: Folder (or id in the local Hub cache) of the base model, for UDR and SDI.
         base_norms_cache: Keep the base weights' norms in this file between audits.
         no_udr: Do not measure against the base model.
-        rank_policies: Rank policies to set side by side, separated by commas, or all.
+        intruders: Look for intruder dimensions: new directions among the leading ones of W + ΔW.
+        rank_policies: Rank policies to set side by side, separated by commas, or all: energy@0.95,
+            stable_rank, erank, knee, oht, null, kohya's sv_fro@0.9, sv_cumulative@0.9 and
+            sv_ratio@20, and budgets: budget@0.5, budget_params@1000000, budget_error@0.1.
         adapter_config: The adapter's configuration, where it lies elsewhere.
         weights: The adapter's weights, where they lie elsewhere.
+        initial_adapter: The adapter that training began with (PiSSA, OLoRA, LoRA-GA, CorDA).
         importance_quantile: Flag policy disagreements from this quantile of importance on.
         importance_uniform_mult_gate: And from this multiple of a uniform share on.
         importance_metric: What importance is measured by.
         exact: Reduce by QR always, where the smallest singular values matter.
+        device: Where the factors are reduced: cpu (NumPy), or cuda and other devices of torch.
         fail_on: Exit with 1 on a finding of this severity or above.
         verbose: Show every module and every line of a rank_pattern.
         json: Print the report as JSON.
     """
-    if base_norms_cache is not None and base_model is None:
-        raise GradienceError("--base-norms-cache: expected a --base-model as well, found none")
+    for flag, given in (("base-norms-cache", base_norms_cache), ("intruders", intruders)):
+        if given and (base_model is None or no_udr):
+            raise GradienceError(f"--{flag}: expected a --base-model as well, found none")
     with module_progress() as on_module:
         report = audit(
             peft_dir,
             adapter_config=adapter_config,
             weights=weights,
+            initial_adapter=initial_adapter,
             base_model=None if no_udr else base_model,
             base_norms_cache=base_norms_cache,
+            intruders=intruders,
             rank_policies=policy_names(rank_policies),
             top_singular_values=top_singular_values,
             exact=exact,
+            device=device,
             policy=AuditPolicy(
                 layers=layers or (verbose and not json),
                 suggest_per_layer=suggest_per_layer,
@@ -97,6 +109,8 @@ def audit_command(
     else:
         render_audit(report, console(), verbose=verbose)
     if append is not None:
+        from gradience.api import append_audit
+
         append_audit(report, append)
     return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK
 

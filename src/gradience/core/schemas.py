@@ -9,9 +9,10 @@ from gradience.core.audit.report import AuditReport
 from gradience.core.checking.check import CheckReport
 from gradience.core.monitoring.report import MonitorReport
 from gradience.core.nonfinite import NONFINITE_KEY
+from gradience.core.ranks.explanation import LayerExplanation
 from gradience.core.telemetry.events import EXTRAS_WIRE_KEY, KnownEvent
 
-SchemaName = Literal["telemetry", "check", "monitor", "audit"]
+SchemaName = Literal["telemetry", "check", "monitor", "audit", "explain"]
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -35,7 +36,12 @@ def json_schema(name: SchemaName) -> dict[str, object]:
     if name == "telemetry":
         schema = _schema_of(KnownEvent)
         return {"title": "Telemetry v1 record", **schema}
-    reports = {"check": CheckReport, "monitor": MonitorReport, "audit": AuditReport}
+    reports = {
+        "check": CheckReport,
+        "monitor": MonitorReport,
+        "audit": AuditReport,
+        "explain": LayerExplanation,
+    }
     return {"title": f"gradience {name} --json", **_schema_of(reports[name])}
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from gradience.core.adapter.peft_config import ADAPTER_CONFIG
 from gradience.core.config.readers import read_config
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import ConfigError
 from gradience.shell.files import read_mapping
 
-ADAPTER_CONFIG = "adapter_config.json"
 TRAINING_ARGS = "training_args.json"
 TRAINING_ARGS_PICKLE = "training_args.bin"
 

@@ -1,7 +1,6 @@
 """Reading text files and replacing them whole, with errors that say what to do."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         GradienceError: The folder cannot be written.
     """
+    import tempfile
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

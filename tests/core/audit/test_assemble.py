@@ -6,10 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from gradience.core.adapter.peft_config import peft_lora_config
-from gradience.core.adapter.tensors import sort_tensors
-from gradience.core.audit.assemble import AuditPolicy, AuditSource, assemble
+from gradience.core.adapter.factors import UpdateFactors
+from gradience.core.adapter.tensors import AdapterContents, TensorInfo, TensorKind
+from gradience.core.audit.assemble import AuditSource, assemble
 from gradience.core.audit.module import ModuleAudit, audit_module
+from gradience.core.audit.policy import AuditPolicy
 from gradience.core.audit.report import AuditReport, Finding, LayerData
 from gradience.core.dominance.ratios import BaseNorms
 from gradience.core.ranks.disagreement import (
@@ -20,7 +21,7 @@ from gradience.core.ranks.disagreement import (
 from gradience.core.ranks.policies import parse_rank_policy
 from gradience.core.ranks.suggest import RankSuggestions
 from gradience.core.severity import Severity
-from tests.adapter_files import lora_config, tensor_pair
+from tests.adapter_files import peft_contents, tensor_pair
 
 SOURCE = AuditSource(peft_dir="d", adapter_config_path="c", adapter_weights_path="w")
 SIGMA: Mapping[str, Sequence[float]] = {
@@ -34,8 +35,7 @@ SIGMA: Mapping[str, Sequence[float]] = {
 def _module(name: str, sigma: Sequence[float], base: BaseNorms | None = None) -> ModuleAudit:
     a, b = np.zeros((4, 12)), np.zeros((10, 4))
     a[:, :4], b[:4] = np.eye(4), np.diag(sigma)
-    config = peft_lora_config(lora_config(), "config")
-    return audit_module(tensor_pair(name, dtype="F64"), config, a, b, base=base)
+    return audit_module(tensor_pair(name, dtype="F64"), UpdateFactors(None, a, b), base=base)
 
 
 def _report(
@@ -45,7 +45,7 @@ def _report(
     sigma: Mapping[str, Sequence[float]] = SIGMA,
 ) -> AuditReport:
     modules = [_module(name, values, base) for name, values in sigma.items()]
-    return assemble(SOURCE, modules, sort_tensors([]), findings, policy)
+    return assemble(SOURCE, modules, AdapterContents(layout="PEFT"), findings, policy)
 
 
 def test_summaries_are_over_the_trained_modules() -> None:
@@ -117,6 +117,33 @@ def test_findings_stand_by_severity_and_issues_from_warning_on() -> None:
     assert [finding.code for finding in found.findings] == ["error", "warning", "info"]
     assert found.issues == ("error", "warning")
     assert found.severities == (Severity.ERROR, Severity.WARNING, Severity.INFO)
+
+
+def test_findings_of_single_modules_stand_together() -> None:
+    one, two = (
+        Finding(
+            severity=Severity.ERROR, code="c", message=f"{name}: bad", remedy="r", modules=(name,)
+        )
+        for name in ("a", "b")
+    )
+    (found,) = _report(findings=[one, two]).findings
+    assert (found.message, found.modules) == ("2 modules, the first a: bad", ("a", "b"))
+
+
+def test_other_tensors_are_counted_by_kind() -> None:
+    others = [("q.bias", (4,)), ("k.bias", (3,)), ("score.weight", (4, 5))]
+    contents = peft_contents(TensorInfo(name, shape, "F32") for name, shape in others)
+    assert {kind for _, kind in contents.others} == {TensorKind.BIAS, TensorKind.SAVED_MODULE}
+    found = assemble(SOURCE, [], contents, [])
+    assert found.other_tensors == {"bias": 2, "module saved whole": 1}
+    assert found.other_params == {"bias": 7, "module saved whole": 20}
+    assert (found.layout, found.peft_type) == ("PEFT", "LORA")
+
+
+def test_the_headers_training_settings_are_kept() -> None:
+    contents = AdapterContents(layout="kohya", training_metadata={"ss_network_dim": "4"})
+    found = assemble(SOURCE, [], contents, [])
+    assert (found.layout, found.training_metadata) == ("kohya", {"ss_network_dim": "4"})
 
 
 def test_sections_not_asked_for_are_absent() -> None:

@@ -1,42 +1,43 @@
 """What config and tensors say of each other: each finding, with its severity and its names."""
 
+import re
+from collections.abc import Iterable
+
 import pytest
 
-from gradience.core.adapter.peft_config import peft_lora_config
-from gradience.core.adapter.tensors import LoraPair, TensorInfo, TensorSorting, sort_tensors
+from gradience.core.adapter.tensors import AdapterContents, TensorInfo, TensorKind
 from gradience.core.audit.findings import (
     MAX_LISTED,
-    base_findings,
-    common_path,
+    initial_finding,
+    listed,
     structure_findings,
-    training_findings,
+    twin_finding,
 )
-from gradience.core.audit.module import row_of
-from gradience.core.audit.report import Finding, LayerRow, ModuleStatus
+from gradience.core.audit.report import Finding
 from gradience.core.severity import Severity
-from tests.adapter_files import Q_PROJ, UP_PROJ, lora_config, tensor_pair
+from tests.adapter_files import (
+    PREFIX,
+    Q_PROJ,
+    UP_PROJ,
+    peft_contents,
+    tensor_pair,
+    tensors_of,
+)
 
 
-def _tensors(*pairs: LoraPair) -> list[TensorInfo]:
-    return [tensor for pair in pairs for tensor in (pair.a, pair.b)]
-
-
-def _findings(sorting: TensorSorting, **changes: object) -> dict[str, Finding]:
-    config = peft_lora_config(lora_config(**changes), "config")
-    return {finding.code: finding for finding in structure_findings(config, sorting)}
+def _findings(tensors: Iterable[TensorInfo], **changes: object) -> dict[str, Finding]:
+    found = list(structure_findings(peft_contents(tensors, **changes)))
+    assert len({finding.code for finding in found}) == len(found)
+    return {finding.code: finding for finding in found}
 
 
 def _two(**changes: object) -> dict[str, Finding]:
-    return _findings(sort_tensors(_tensors(tensor_pair(), tensor_pair(UP_PROJ))), **changes)
+    return _findings(tensors_of(tensor_pair(), tensor_pair(UP_PROJ)), **changes)
 
 
-def _rows(untrained: list[str], trained: list[str]) -> list[LayerRow]:
-    config = peft_lora_config(lora_config(), "config")
-    status = {
-        **dict.fromkeys(untrained, ModuleStatus.UNTRAINED),
-        **dict.fromkeys(trained, ModuleStatus.OK),
-    }
-    return [row_of(tensor_pair(name), config, kind) for name, kind in status.items()]
+def _beside(*names: str, shape: tuple[int, ...] = (4, 4)) -> dict[str, Finding]:
+    tensors = [TensorInfo(PREFIX + name, shape, "F32") for name in names]
+    return _findings([*tensors_of(tensor_pair()), *tensors])
 
 
 def test_a_plain_adapter_gives_no_finding() -> None:
@@ -44,7 +45,7 @@ def test_a_plain_adapter_gives_no_finding() -> None:
 
 
 def test_half_a_pair_is_an_error() -> None:
-    found = _findings(sort_tensors(_tensors(tensor_pair())[:1]))["incomplete_pair"]
+    found = _findings(tensors_of(tensor_pair())[:1])["incomplete_pair"]
     assert found.severity is Severity.ERROR
     assert found.modules == (f"base_model.model.{Q_PROJ}.lora_A.weight",)
 
@@ -74,80 +75,109 @@ def test_expressions_and_no_targets_are_not_judged(targets: object) -> None:
     assert _two(target_modules=targets) == {}
 
 
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("embed.lora_embedding_A", "1 x embedding LoRA factor"),
-        ("q.lora_E", "1 x AdaLoRA value or mask"),
-    ],
-)
-def test_what_is_not_audited_is_told(name: str, what: str) -> None:
-    tensors = [*_tensors(tensor_pair()), TensorInfo(f"base_model.model.{name}", (4, 4), "F32")]
-    found = _findings(sort_tensors(tensors))["not_audited"]
-    assert what in found.message
-    assert found.severity is Severity.WARNING
+@pytest.mark.parametrize("name", ["q.lora_diag", "q.lora_A", "q.lora_A.weight"])
+def test_what_is_not_audited_is_told_with_its_shape(name: str) -> None:
+    found = _beside(name, shape=(4,))["not_audited"]
+    assert f"1 LoRA tensors of a form that is not audited: {PREFIX}{name} (4,)" in found.message
+    assert "shard that was saved without gathering" in found.remedy
+    assert (found.severity, found.modules) == (Severity.WARNING, (PREFIX + name,))
+
+
+def test_a_target_whose_tensors_are_not_audited_is_not_called_missing() -> None:
+    tensors = [*tensors_of(tensor_pair()), TensorInfo(f"{PREFIX}l.k.lora_A.weight", (4,), "F32")]
+    assert set(_findings(tensors, target_modules=["q_proj", "k"])) == {"not_audited"}
 
 
 @pytest.mark.parametrize("by_config", [False, True])
 def test_dora_is_told_from_config_or_tensors(*, by_config: bool) -> None:
-    tensors = _tensors(tensor_pair())
+    tensors = tensors_of(tensor_pair())
     if not by_config:
         tensors.append(TensorInfo(f"{Q_PROJ}.lora_magnitude_vector", (10,), "F32"))
-    found = _findings(sort_tensors(tensors), use_dora=by_config)
-    assert found["dora"].severity is Severity.INFO
+    found = _findings(tensors, use_dora=by_config)["dora"]
+    assert found.severity is Severity.INFO
+    assert found.message.startswith(f"DoRA: {int(not by_config)} magnitude vectors rescale")
+    assert "not in these numbers" in found.message
 
 
 def test_copies_are_told() -> None:
     copy = tensor_pair("score.modules_to_save")
-    sorting = sort_tensors([*_tensors(tensor_pair("score")), *_tensors(copy)])
-    assert _findings(sorting)["pair_stored_again"].modules == ("score",)
-
-
-def test_an_adapter_of_zeros_is_untrained() -> None:
-    (found,) = training_findings(_rows(["a.q", "b.q"], []))
-    assert (found.code, found.severity) == ("untrained", Severity.WARNING)
-    assert found.modules == ("a.q", "b.q")
-
-
-def test_some_zeros_are_dead_modules_named_by_their_path() -> None:
-    dead = ["model.encoder.layers.0.q", "model.encoder.layers.1.q"]
-    (found,) = training_findings(_rows(dead, ["model.decoder.layers.0.q"]))
-    assert found.code == "dead_modules"
-    assert "2 of 3" in found.message
-    assert "everything under model.encoder.layers" in found.message
-
-
-def test_a_trained_adapter_has_no_training_finding() -> None:
-    assert list(training_findings(_rows([], ["a.q"]))) == []
-
-
-def test_nothing_audited_is_no_untrained_adapter() -> None:
-    assert list(training_findings([])) == []
+    found = _findings(tensors_of(tensor_pair("score"), copy))["pair_stored_again"]
+    assert (found.severity, found.modules) == (Severity.INFO, ("score",))
+    assert "1 further copies of LoRA pairs" in found.message
+    assert "either a LoRA target or in modules_to_save" in found.remedy
 
 
 @pytest.mark.parametrize(
-    ("chosen", "everything", "expected"),
+    "names",
     [
-        (["e.0.q", "e.1.q"], ["e.0.q", "e.1.q", "d.0.q"], "everything under e"),
-        (["e.0.q"], ["e.0.q", "e.0.qq"], "everything under e.0.q"),
-        (["e.0.q", "e.1.q"], ["e.0.q", "e.1.q", "e.2.q"], "e.0.q, e.1.q"),
-        (["a", "b"], ["a", "b", "c"], "a, b"),
+        ("score.weight", "score.original_module.weight"),
+        ("score.modules_to_save.default.weight", "score.original_module.weight"),
+        ("score.modules_to_save.weight", "score.base_layer.weight"),
     ],
 )
-def test_a_group_is_named_by_a_path_of_its_own(
-    chosen: list[str], everything: list[str], expected: str
+def test_a_weight_under_two_names_is_told(names: tuple[str, ...]) -> None:
+    found = _beside(*names)["weight_stored_again"]
+    assert (found.severity, found.modules) == (Severity.INFO, ("score.weight",))
+    assert found.message == "stored under several names: score.weight"
+
+
+def test_a_head_that_is_stored_once_is_no_finding() -> None:
+    assert _beside("score.modules_to_save.weight", "score.modules_to_save.bias") == {}
+
+
+def test_further_adapters_are_told() -> None:
+    tensors = [
+        TensorInfo(f"{PREFIX}q.lora_{side}.{adapter}.weight", (4, 4), "F32")
+        for adapter in ("one", "two")
+        for side in "AB"
+    ]
+    found = _findings(tensors)["several_adapters"]
+    assert (found.severity, found.remedy) == (Severity.WARNING, "Save each adapter on its own.")
+    assert found.modules == (f"{PREFIX}q.lora_A.two.weight",)
+
+
+def test_notes_of_the_layout_are_findings() -> None:
+    (found,) = structure_findings(AdapterContents(layout="kohya", notes=("no alphas",)))
+    assert (found.code, found.severity, found.message) == (
+        "layout_note",
+        Severity.INFO,
+        "no alphas",
+    )
+
+
+def test_a_layout_without_config_has_no_targets_to_miss() -> None:
+    mid = TensorInfo("x.lora_mid.weight", (4, 4, 3, 3), "F32")
+    contents = AdapterContents(layout="kohya", others=((mid, TensorKind.UNREAD_FACTOR),))
+    (found,) = structure_findings(contents)
+    assert found.code == "not_audited"
+    assert "x.lora_mid.weight (4, 4, 3, 3)" in found.message
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "severity", "words"),
+    [
+        (None, "twin_not_compared", Severity.INFO, "b.bin lies beside .* not compared .*: why"),
+        ((), "twin_differs", Severity.WARNING, "b.bin holds other weights .* file: why"),
+        (("t",), "twin_differs", Severity.WARNING, r"1 tensors are not in it \(t\); why"),
+    ],
+)
+def test_a_twin_is_told(
+    missing: tuple[str, ...] | None, code: str, severity: Severity, words: str
 ) -> None:
-    assert common_path(chosen, everything) == expected
+    found = twin_finding("b.bin", missing, "why")
+    assert (found.code, found.severity) == (code, severity)
+    assert re.search(words, found.message)
+    assert found.modules == (missing or ())
 
 
-def test_long_lists_are_cut_in_the_message_alone() -> None:
-    names = {f"layers.{i}.q": "no weight" for i in range(MAX_LISTED + 3)}
-    (found,) = base_findings(names)
-    assert "and 3 more" in found.message
-    assert len(found.modules) == MAX_LISTED + 3
+def test_what_was_taken_away_is_told() -> None:
+    found = initial_finding("pissa", "first", 3)
+    assert (found.code, found.severity) == ("initial_subtracted", Severity.INFO)
+    assert "pissa moved base weight into the factors; those of first" in found.message
+    assert "from 3 modules" in found.message
 
 
-def test_missing_base_norms_are_grouped_by_reason() -> None:
-    found = list(base_findings({"a": "x", "b": "y", "c": "x"}))
-    assert [finding.modules for finding in found] == [("a", "c"), ("b",)]
-    assert {finding.code for finding in found} == {"no_base_norm"}
+def test_long_lists_are_cut() -> None:
+    names = [f"t{i}" for i in range(MAX_LISTED + 3)]
+    assert listed(names).endswith("t7 and 3 more")
+    assert listed(names[:2]) == "t0, t1"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gradience.api import audit_lora_state_dict
-from gradience.core.audit.assemble import AuditPolicy
+from gradience.core.audit.policy import AuditPolicy
 from gradience.core.audit.report import AuditReport
 from tests.adapter_files import Q_PROJ, UP_PROJ, factors, lora_config, rows_of, state_dict
 

@@ -1,98 +1,114 @@
-"""Finding an adapter's files, and refusing what is no PEFT adapter by its name."""
+"""Finding an adapter's files, whichever tool wrote them, and refusing what is none."""
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from gradience.core.errors import AdapterError, ConfigError, UnsupportedAdapterError
-from gradience.shell.adapters.folder import find_config, find_weights, load_adapter_config
+from gradience.shell.adapters.folder import WEIGHT_NAMES, find_adapter, find_config, read_config
 from tests.adapter_files import Q_PROJ, factors, write_modules
 
 
+def _files(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text('{"peft_type": "LORA"}' if name.endswith("json") else "x")
+    return folder
+
+
 def test_both_files_are_found(tmp_path: Path) -> None:
-    folder = write_modules(tmp_path, {Q_PROJ: factors()})
-    assert find_config(folder).name == "adapter_config.json"
-    assert find_weights(folder).name == "adapter_model.safetensors"
+    found = find_adapter(write_modules(tmp_path, {Q_PROJ: factors()}))
+    assert found.folder == tmp_path
+    assert found.config == tmp_path / "adapter_config.json"
+    assert found.weights == tmp_path / "adapter_model.safetensors"
+    assert found.twin is None
 
 
-def test_safetensors_are_preferred_to_a_pickle(tmp_path: Path) -> None:
-    (tmp_path / "adapter_model.bin").write_bytes(b"x")
-    assert find_weights(tmp_path).suffix == ".bin"
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"x")
-    assert find_weights(tmp_path).suffix == ".safetensors"
+@pytest.mark.parametrize("name", WEIGHT_NAMES)
+def test_the_files_of_every_tool_are_found_by_name(tmp_path: Path, name: str) -> None:
+    assert find_adapter(_files(tmp_path, name)).weights.name == name
+
+
+def test_safetensors_are_preferred_and_the_pickle_is_their_twin(tmp_path: Path) -> None:
+    found = find_adapter(_files(tmp_path, "adapter_model.bin", "adapter_model.safetensors"))
+    assert found.weights.name == "adapter_model.safetensors"
+    assert found.twin == tmp_path / "adapter_model.bin"
+
+
+def test_a_pickle_alone_has_no_twin(tmp_path: Path) -> None:
+    assert find_adapter(_files(tmp_path, "adapter_model.bin")).twin is None
+
+
+def test_a_file_of_any_name_is_taken_where_it_is_the_only_one(tmp_path: Path) -> None:
+    assert find_adapter(_files(tmp_path, "my_lora.safetensors")).weights.name.startswith("my")
+
+
+def test_several_files_of_other_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"found 2 safetensors files.*--weights"):
+        find_adapter(_files(tmp_path, "a.safetensors", "b.safetensors"))
+
+
+def test_a_weight_file_is_an_adapter_with_the_config_beside_it(tmp_path: Path) -> None:
+    folder = _files(tmp_path, "a.safetensors", "b.safetensors", "adapter_config.json")
+    found = find_adapter(folder / "b.safetensors")
+    assert (found.weights.name, found.folder) == ("b.safetensors", tmp_path)
+    assert found.config == tmp_path / "adapter_config.json"
 
 
 def test_files_that_lie_elsewhere_are_taken(tmp_path: Path) -> None:
-    elsewhere = tmp_path / "other.json"
-    elsewhere.write_text("{}")
-    assert find_config(tmp_path, elsewhere) == elsewhere
-    assert find_weights(tmp_path, elsewhere) == elsewhere
+    _files(tmp_path, "other.json", "other.safetensors")
+    (tmp_path / "empty").mkdir()
+    other = tmp_path / "other.json", tmp_path / "other.safetensors"
+    found = find_adapter(tmp_path / "empty", *other)
+    assert (found.config, found.weights) == other
 
 
-def test_a_missing_config_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match=r"scale of the update is unknown.*--adapter-config"):
-        find_config(tmp_path)
+def test_a_folder_without_a_config_has_none(tmp_path: Path) -> None:
+    assert find_adapter(_files(tmp_path, "lora.safetensors")).config is None
+    assert find_config(tmp_path) is None
+    assert read_config(None) is None
+
+
+def test_a_config_that_was_named_must_be_there(tmp_path: Path) -> None:
+    _files(tmp_path, "lora.safetensors")
+    with pytest.raises(AdapterError, match=r"nowhere\.json: expected the adapter's configuration"):
+        find_adapter(tmp_path, tmp_path / "nowhere.json")
 
 
 def test_missing_weights_tell_what_the_folder_holds(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("")
     with pytest.raises(AdapterError, match=r"found notes\.txt"):
-        find_weights(tmp_path)
+        find_adapter(_files(tmp_path, "notes.txt"))
 
 
-@pytest.mark.parametrize(("make", "found"), [(False, "nothing"), (True, "a file")])
-def test_what_is_no_folder_is_refused(tmp_path: Path, found: str, *, make: bool) -> None:
-    path = tmp_path / "adapter"
-    if make:
-        path.write_text("")
-    with pytest.raises(AdapterError, match=f"folder, found {found}"):
-        find_config(path)
+def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"expected adapter_model\.safetensors or .* nothing"):
+        find_adapter(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("tensor", "layout"),
-    [("lora_unet_x.lora_down.weight", "kohya"), ("model.layers.0.q.lora_a", "mlx-lm")],
-)
-def test_other_layouts_are_refused_by_name(tmp_path: Path, tensor: str, layout: str) -> None:
-    save_file({tensor: np.ones((2, 2))}, tmp_path / "weights.safetensors")
-    with pytest.raises(UnsupportedAdapterError, match=layout):
-        find_config(tmp_path)
-    with pytest.raises(UnsupportedAdapterError, match=layout):
-        find_weights(tmp_path)
+def test_a_place_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"expected an adapter's folder or .* found nothing"):
+        find_adapter(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff", '{"peft_type": "LORA"', "null"])
 def test_a_damaged_config_is_refused_with_its_path(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "adapter_config.json"
-    path.write_bytes(text.encode("latin-1"))
+    folder = _files(tmp_path, "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match=r"adapter_config\.json"):
-        load_adapter_config(path)
+        find_adapter(folder)
 
 
-@pytest.mark.parametrize(
-    ("config", "name"),
-    [
-        ({"lora_parameters": {"rank": 8}}, "mlx-lm"),
-        ({"peft_type": "IA3"}, "IA3"),
-        ({"peft_type": "VERA"}, "VERA"),
-        ({"peft_type": "LOHA"}, "LOHA"),
-        ({"peft_type": "LOKR"}, "LOKR"),
-        ({"peft_type": "OFT"}, "OFT"),
-        ({"peft_type": "ADALORA"}, "ADALORA"),
-        ({"peft_type": "PROMPT_TUNING"}, "PROMPT_TUNING"),
-        ({"peft_type": "LORA", "init_lora_weights": "pissa"}, "pissa"),
-        ({"peft_type": "LORA", "init_lora_weights": "olora"}, "olora"),
-        ({"peft_type": "LORA", "init_lora_weights": "lora_ga"}, "lora_ga"),
-        ({"peft_type": "LORA", "init_lora_weights": "corda"}, "corda"),
-    ],
-)
-def test_other_adapters_are_declined_by_name(
-    tmp_path: Path, config: dict[str, object], name: str
+@pytest.mark.parametrize("kind", ["IA3", "vera", "LOHA", "LOKR", "OFT", "PROMPT_TUNING", "NEW"])
+def test_other_methods_are_declined_before_any_weight_is_looked_for(
+    tmp_path: Path, kind: str
 ) -> None:
-    path = tmp_path / "adapter_config.json"
-    path.write_text(json.dumps(config))
-    with pytest.raises(UnsupportedAdapterError, match=name):
-        load_adapter_config(path)
+    (tmp_path / "adapter_config.json").write_text(f'{{"peft_type": "{kind}"}}')
+    with pytest.raises(UnsupportedAdapterError, match=kind.upper()):
+        find_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("config", ['{"lora_parameters": {}}', '{"peft_type": "ADALORA"}'])
+def test_configs_of_what_is_audited_pass(tmp_path: Path, config: str) -> None:
+    folder = _files(tmp_path, "adapters.safetensors")
+    (folder / "adapter_config.json").write_text(config)
+    assert read_config(find_adapter(folder).config) is not None

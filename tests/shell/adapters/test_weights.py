@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from gradience.core.errors import AdapterError
 from gradience.shell.adapters.weights import open_weights, state_dict_weights
-from tests.adapter_files import factors
+from tests.adapter_files import Array, factors
 
 
 class _Hostile:
@@ -144,3 +144,39 @@ def test_arrays_in_memory_are_given_as_they_are() -> None:
     weights = state_dict_weights({"t": array, "i": odd})  # type: ignore[dict-item]  # a wrong dtype on purpose
     assert [tensor.dtype for tensor in weights.tensors] == ["F32", "int8"]
     assert weights.load("t") is array
+
+
+def test_scalars_are_the_alphas_and_rank_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    state: dict[str, Array] = {
+        "m.alpha": np.array(4.0, np.float16),
+        "n.alpha": np.array([8.0], np.float32),
+        "q.ranknum": np.array([12.0]),
+        "q.ranknum.default": np.array([6.0]),
+        "wide.alpha": np.ones(2),
+        "alpha.weight": np.ones(1),
+    }
+    save_file(state, path)
+    found = {"m.alpha": 4.0, "n.alpha": 8.0, "q.ranknum": 12.0, "q.ranknum.default": 6.0}
+    assert open_weights(path).scalars() == found
+
+
+def test_metadata_are_those_of_the_header(tmp_path: Path) -> None:
+    save_file({"t": np.ones(2)}, tmp_path / "x.safetensors", metadata={"a": "b"})
+    assert open_weights(tmp_path / "x.safetensors").metadata == {"a": "b"}
+    torch.save({"t": torch.ones(2)}, tmp_path / "x.bin")
+    assert open_weights(tmp_path / "x.bin").metadata == {}
+
+
+def test_a_dtype_that_numpy_cannot_hold_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    header = b'{"t":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}}'
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"ab")
+    weights = open_weights(path)
+    with pytest.raises(AdapterError, match=r"x\.safetensors: tensor t: cannot read: dtype F4"):
+        weights.load("t")
+
+
+def test_a_suffix_of_pt_is_a_pickle(tmp_path: Path) -> None:
+    torch.save({"t": torch.ones(2)}, tmp_path / "lora.pt")
+    assert open_weights(tmp_path / "lora.pt").load("t").tolist() == [1.0, 1.0]

@@ -15,12 +15,9 @@ from gradience.cli.views.parts import (
     plain_table,
     remark,
 )
+from gradience.cli.views.ranks import render_ranks
+from gradience.core.adapter.peft_layout import PEFT_LAYOUT
 from gradience.core.audit.report import AuditReport, LayerData
-from gradience.core.ranks.disagreement import PolicyTable
-from gradience.core.ranks.suggest import RankSuggestions
-
-MAX_PATTERN_LINES = 12
-"""Lines of a rank_pattern shown without --verbose."""
 
 
 def render_audit(report: AuditReport, console: Console, *, verbose: bool = False) -> None:
@@ -38,21 +35,24 @@ def render_audit(report: AuditReport, console: Console, *, verbose: bool = False
         indented(console, _layer_table(report.layer_data))
     if isinstance(report.top_wasteful, tuple):
         indented(console, _wasteful_table(report))
-    if isinstance(report.rank_policies, PolicyTable):
-        indented(console, _policy_table(report.rank_policies))
-        for caveat in report.rank_policies.caveats:
-            line(console, caveat, "dim")
-    if isinstance(report.rank_suggestions, RankSuggestions):
-        _print_pattern(report.rank_suggestions, console, verbose=verbose)
+    render_ranks(report, console, verbose=verbose)
 
 
 def _print_overview(report: AuditReport, console: Console) -> None:
     ranks = sorted({gain.r for gain in report.per_module_gain})
     shown = f"r {', '.join(map(str, ranks))}; " if ranks else ""
     line(console, f"{report.n_layers} modules, {shown}{report.total_lora_params:,} LoRA parameters")
-    others = ", ".join(f"{count} x {kind}" for kind, count in report.other_tensors.items())
+    if report.layout != PEFT_LAYOUT:
+        line(console, f"layout: {report.layout}")
+    others = ", ".join(
+        f"{count} x {kind} ({report.other_params[kind]:,} parameters)"
+        for kind, count in report.other_tensors.items()
+    )
     if others:
         line(console, f"also in the file: {others}", style="dim")
+    settings = ", ".join(f"{key} {value}" for key, value in report.training_metadata.items())
+    if settings:
+        line(console, f"trained with: {settings}", style="dim")
     if report.udr_mean is not None:
         line(
             console,
@@ -60,11 +60,17 @@ def _print_overview(report: AuditReport, console: Console) -> None:
             f"{number(report.udr_p90)}, max {number(report.udr_max)} "
             f"({report.n_layers_with_udr} modules)",
         )
+    if report.intruders_total is not None:
+        line(
+            console,
+            f"intruder dimensions: {report.intruders_total} in {report.n_layers_with_intruders} "
+            "modules (of the top 10 of W + ΔW, |cos| < 0.5 with each of W)",
+        )
 
 
 def _type_table(report: AuditReport) -> Table:
     table = plain_table(
-        "modules", "n", "params", "stable rank", "utilisation", "k@90 % p50", "k@90 % p90"
+        "modules", "n", "params", "stable rank", "noise", "utilisation", "k@90 % p50", "p90"
     )
     for kind, summary in report.by_type.items():
         table.add_row(
@@ -72,6 +78,7 @@ def _type_table(report: AuditReport) -> Table:
             str(summary.n_layers),
             f"{summary.params:,}",
             number(summary.stable_rank_mean),
+            number(summary.stable_rank_null_mean),
             percent(summary.utilization_mean),
             number(summary.energy_rank_90_p50),
             number(summary.energy_rank_90_p90),
@@ -81,6 +88,7 @@ def _type_table(report: AuditReport) -> Table:
         str(report.n_layers),
         f"{report.total_lora_params:,}",
         number(report.stable_rank_mean),
+        number(report.null_baseline.stable_rank_mean if report.null_baseline else None),
         percent(report.utilization_mean),
         number(report.energy_rank_90_p50),
         number(report.energy_rank_90_p90),
@@ -107,24 +115,29 @@ def _print_suggestion(report: AuditReport, console: Console) -> None:
             f"{found.current_r})",
         )
         line(console, "a hypothesis: compare held-out metrics at both ranks, three seeds", "dim")
-    line(console, "utilisation is stable rank / r, and below 100 % even for pure noise", "dim")
+    line(console, "noise: the stable rank of random updates of these shapes and ranks", "dim")
+    line(console, "utilisation: stable rank / r, below 100 % for noise too", "dim")
     line(console, "energy is the share of Σσ² (PEFT's convention); k@90 % keeps 90 % of it", "dim")
 
 
 def _layer_table(data: LayerData) -> Table:
     stem = common_stem([row.name for row in data.layer_rows])
-    table = plain_table("module", "r", "stable", "erank", "k@90 %", "σ₁(ΔW)", "‖ΔW‖F", "UDR")
+    names = ("r", "stable", "noise", "erank", "k@90 %", "σ₁(ΔW)", "‖ΔW‖F", "UDR")
+    with_intruders = any(row.intruders is not None for row in data.layer_rows)
+    table = plain_table("module", *names, *(("intruders",) if with_intruders else ()))
     for row in data.layer_rows:
         status = "" if row.status.value == "ok" else f" [{row.status.value}]"
         table.add_row(
             escape(row.name.removeprefix(stem) + status),
             str(row.r),
             number(row.stable_rank),
+            number(row.stable_rank_null),
             number(row.effective_rank),
             number(row.energy_rank_90),
             number(row.delta_sigma_max),
             number(row.delta_fro_norm),
             number(row.udr),
+            *((number(row.intruders.n_intruders if row.intruders else None),) * with_intruders),
         )
     return table
 
@@ -139,30 +152,3 @@ def _wasteful_table(report: AuditReport) -> Table:
             number(layer.suggested_r),
         )
     return table
-
-
-def _policy_table(policies: PolicyTable) -> Table:
-    stem = common_stem([module.name for module in policies.modules])
-    short = [name.replace("stable_rank", "stable") for name in policies.policies]
-    table = plain_table("module", *short, "share", "", title=f"rank by policy, under {stem}")
-    for module in policies.modules:
-        mark = "flagged" if module.flagged else "differ" if module.disagree else ""
-        table.add_row(
-            module.name.removeprefix(stem),
-            *(number(module.k_by_policy.get(name)) for name in policies.policies),
-            percent(module.importance_share),
-            mark,
-        )
-    return table
-
-
-def _print_pattern(found: RankSuggestions, console: Console, *, verbose: bool) -> None:
-    console.print()
-    console.print(f"  peft.LoraConfig(r={found.default_r}, rank_pattern={{", markup=False)
-    lines = [f'      "{name}": {rank},' for name, rank in found.rank_pattern.items()]
-    shown = lines if verbose else lines[:MAX_PATTERN_LINES]
-    for entry in shown:
-        console.print(entry, markup=False)
-    if len(shown) < len(lines):
-        console.print(f"      # {len(lines) - len(shown)} more: --verbose or --json", style="dim")
-    console.print("  })", markup=False)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -12,7 +13,9 @@ from rich.text import Text
 
 from gradience.core.adapter.module_names import shared_path
 from gradience.core.severity import Severity
-from gradience.core.telemetry.events import Recommendation
+
+if TYPE_CHECKING:
+    from gradience.core.telemetry.events import Recommendation
 
 STYLES = {
     Severity.INFO: "cyan",
@@ -72,11 +75,15 @@ def line(console: Console, text: str | Text, style: str = "") -> None:
 
 
 def common_stem(names: Sequence[str]) -> str:
-    """The dotted beginning that all names share, with its dot; empty for fewer than two names."""
+    """The beginning that all names share, up to a dot (kohya's names: an underscore) and with it.
+
+    Empty for fewer than two names.
+    """
     if len(set(names)) <= 1:
         return ""
-    parents = shared_path(name.split(".")[:-1] for name in names)
-    return "".join(f"{part}." for part in parents)
+    mark = "." if any("." in name for name in names) else "_"
+    parents = shared_path(name.split(mark)[:-1] for name in names)
+    return "".join(f"{part}{mark}" for part in parents)
 
 
 def indented(console: Console, table: Table) -> None:
@@ -114,7 +121,7 @@ def remark(console: Console, label: str, text: str) -> None:
         console.print(Padding(line, (0, 0, 0, 11), expand=False), overflow="fold")
 
 
-def recommendations(console: Console, items: Iterable[Recommendation], *, verbose: bool) -> None:
+def recommendations(console: Console, items: "Iterable[Recommendation]", *, verbose: bool) -> None:
     """Recommendations, each with the experiment that would refute it."""
     for item in items:
         notice(console, item.severity, item.action, item.message)

@@ -1,24 +1,26 @@
 """From the modules' rows to the report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 import msgspec
-import numpy as np
 
 from gradience.core.adapter.module_names import ModuleType
-from gradience.core.adapter.tensors import TensorSorting
+from gradience.core.adapter.peft_methods import LORA
+from gradience.core.adapter.tensors import AdapterContents, TensorInfo
 from gradience.core.audit.module import ModuleAudit
+from gradience.core.audit.policy import AuditPolicy
+from gradience.core.audit.quantity_findings import group_findings, like_noise
 from gradience.core.audit.report import (
     AuditReport,
     Finding,
-    LayerData,
     LayerRow,
     ModuleStatus,
+    NullSummary,
     TypeSummary,
 )
+from gradience.core.audit.sections import module_ranks, module_spectra, with_sections
 from gradience.core.dominance.gain import (
-    ConcentrationPolicy,
     ModuleGain,
     composition,
     gain_summary,
@@ -26,33 +28,14 @@ from gradience.core.dominance.gain import (
     layer_gains,
     module_gain,
 )
-from gradience.core.numbers import mean_known
-from gradience.core.ranks.disagreement import DisagreementPolicy, PolicyTable, policy_table
-from gradience.core.ranks.policies import CAVEATS, RankPolicySpec, apply_rank_policy
-from gradience.core.ranks.suggest import (
-    LayerSuggestion,
-    ModuleRank,
-    SuggestionPolicy,
-    suggest_global,
-    suggest_per_layer,
-)
+from gradience.core.numbers import mean_known, quantile
+from gradience.core.ranks.plans import RankPlans, rank_plans
+from gradience.core.ranks.suggest import ModuleRank, suggest_global
 from gradience.core.severity import Severity
+from gradience.core.spectra.null_baseline import NULL_METHOD
 
 UDR_NOTICEABLE, UDR_LARGE = 0.1, 0.3
 """The bounds that the contract's keys ``fraction_udr_gt_0_1`` and ``_0_3`` name."""
-
-
-@attrs.frozen(kw_only=True)
-class AuditPolicy:
-    """Every threshold and every section of a report."""
-
-    suggestion: SuggestionPolicy = SuggestionPolicy()
-    concentration: ConcentrationPolicy = ConcentrationPolicy()
-    disagreement: DisagreementPolicy = DisagreementPolicy()
-    rank_policies: tuple[RankPolicySpec, ...] = ()
-    layers: bool = False
-    suggest_per_layer: bool = False
-    top_wasteful: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +43,7 @@ class AuditSource:
     """Where an adapter came from, for the report."""
 
     peft_dir: str
-    adapter_config_path: str
+    adapter_config_path: str | None
     adapter_weights_path: str
     base_model: str | None = None
 
@@ -68,7 +51,7 @@ class AuditSource:
 def assemble(
     source: AuditSource,
     modules: Sequence[ModuleAudit],
-    sorting: TensorSorting,
+    contents: AdapterContents,
     findings: Iterable[Finding],
     policy: AuditPolicy | None = None,
 ) -> AuditReport:
@@ -77,7 +60,7 @@ def assemble(
     Args:
         source: Where the adapter came from.
         modules: Every module, in file order.
-        sorting: Every tensor of the file.
+        contents: Every tensor of the file.
         findings: What was found besides the modules' own findings.
         policy: Thresholds, and the sections to include.
 
@@ -87,13 +70,8 @@ def assemble(
     policy = policy or AuditPolicy()
     rows = [module.row for module in modules]
     trained = [row for row in rows if row.status is ModuleStatus.OK]
-    ranks = [_module_rank(row) for row in rows]
-    found = tuple(
-        sorted(
-            [*findings, *(finding for module in modules for finding in module.findings)],
-            key=lambda finding: -finding.severity.order,
-        )
-    )
+    ranks = module_ranks(rows)
+    found = group_findings([*findings, *(f for module in modules for f in module.findings)])
     evidence = _rank_evidence(trained)
     overall = suggest_global(ranks, policy.suggestion, evidence)
     gains = [_gain(row) for row in trained]
@@ -104,11 +82,13 @@ def assemble(
         adapter_config_path=source.adapter_config_path,
         adapter_weights_path=source.adapter_weights_path,
         base_model=source.base_model,
+        layout=contents.layout,
+        peft_type=contents.config.peft_type if contents.config else LORA,
         total_lora_params=sum(row.params for row in rows),
         n_layers=len(rows),
         n_layers_untrained=sum(row.status is ModuleStatus.UNTRAINED for row in rows),
         stable_rank_mean=evidence["stable_rank_mean"],
-        stable_rank_median=_quantile([row.stable_rank for row in trained], 0.5),
+        stable_rank_median=quantile([row.stable_rank for row in trained], 0.5),
         stable_rank_weighted_mean=_weighted_stable_rank(trained),
         effective_rank_mean=mean_known([row.effective_rank for row in trained]),
         utilization_mean=evidence["utilization_mean"],
@@ -118,22 +98,27 @@ def assemble(
         suggested_r_global_90=overall.suggested_r_p90,
         by_type=_by_type(rows),
         delta_sigma_max_scaled_mean=mean_known([row.delta_sigma_max for row in trained]),
-        delta_sigma_max_scaled_p50=_quantile([row.delta_sigma_max for row in trained], 0.5),
-        delta_sigma_max_scaled_p90=_quantile([row.delta_sigma_max for row in trained], 0.9),
+        delta_sigma_max_scaled_p50=quantile([row.delta_sigma_max for row in trained], 0.5),
+        delta_sigma_max_scaled_p90=quantile([row.delta_sigma_max for row in trained], 0.9),
         delta_frob_norm_scaled_mean=mean_known([row.delta_fro_norm for row in trained]),
-        delta_frob_norm_scaled_p50=_quantile([row.delta_fro_norm for row in trained], 0.5),
-        delta_frob_norm_scaled_p90=_quantile([row.delta_fro_norm for row in trained], 0.9),
+        delta_frob_norm_scaled_p50=quantile([row.delta_fro_norm for row in trained], 0.5),
+        delta_frob_norm_scaled_p90=quantile([row.delta_fro_norm for row in trained], 0.9),
         gain=gain_summary(gains, layers, shares, policy.concentration),
         per_module_gain=tuple(gains),
         per_layer_gain=layers,
         global_gain=global_gain(gains, shares, policy.concentration),
         composition=shares,
         global_suggestions=overall,
-        other_tensors=_count_others(sorting),
+        rank_plans=_plans(modules, ranks, policy),
+        other_tensors=_count_others(contents, lambda _: 1),
+        other_params=_count_others(contents, lambda tensor: tensor.size),
+        training_metadata=contents.training_metadata,
+        null_baseline=_null_summary(trained, policy),
         findings=found,
         issues=tuple(f.message for f in found if f.severity.at_least(Severity.WARNING)),
     )
-    return _with_sections(_with_udr(report, trained), modules, ranks, policy)
+    report = _with_intruders(_with_udr(report, trained), trained)
+    return with_sections(report, modules, policy)
 
 
 def _with_udr(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
@@ -144,85 +129,55 @@ def _with_udr(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
     return msgspec.structs.replace(
         report,
         udr_mean=mean_known(udr),
-        udr_median=_quantile(udr, 0.5),
-        udr_p90=_quantile(udr, 0.9),
+        udr_median=quantile(udr, 0.5),
+        udr_p90=quantile(udr, 0.9),
         udr_max=max(udr),
         fraction_udr_gt_0_1=sum(ratio > UDR_NOTICEABLE for ratio in udr) / len(udr),
         fraction_udr_gt_0_3=sum(ratio > UDR_LARGE for ratio in udr) / len(udr),
         n_layers_with_udr=len(udr),
         sdi_mean=mean_known(sdi),
-        sdi_median=_quantile(sdi, 0.5),
-        sdi_p90=_quantile(sdi, 0.9),
+        sdi_median=quantile(sdi, 0.5),
+        sdi_p90=quantile(sdi, 0.9),
     )
 
 
-def _with_sections(
-    report: AuditReport,
-    modules: Sequence[ModuleAudit],
-    ranks: Sequence[ModuleRank],
-    policy: AuditPolicy,
-) -> AuditReport:
-    if policy.layers:
-        rows = tuple(module.row for module in modules)
-        report = msgspec.structs.replace(report, layer_data=LayerData(layer_rows=rows))
-    if policy.suggest_per_layer or policy.top_wasteful:
-        suggestions = suggest_per_layer(ranks, policy.suggestion)
-        if policy.suggest_per_layer:
-            report = msgspec.structs.replace(report, rank_suggestions=suggestions)
-        if policy.top_wasteful:
-            wasteful = _wasteful(suggestions.layers, ranks)[: policy.top_wasteful]
-            report = msgspec.structs.replace(report, top_wasteful=wasteful)
-    if policy.rank_policies:
-        report = msgspec.structs.replace(report, rank_policies=_policies(modules, policy))
-    return report
-
-
-def _wasteful(
-    layers: Sequence[LayerSuggestion], ranks: Sequence[ModuleRank]
-) -> tuple[LayerSuggestion, ...]:
-    """By parameters beyond the energy rank, most first; an untrained module wastes all."""
-    params = {rank.name: rank.params for rank in ranks}
-
-    def wasted(layer: LayerSuggestion) -> float:
-        return params[layer.name] * (1 - (layer.energy_rank_90 or 0.0) / layer.current_r)
-
-    return tuple(sorted(layers, key=wasted, reverse=True))
-
-
-def _policies(modules: Sequence[ModuleAudit], policy: AuditPolicy) -> PolicyTable:
-    trained = [module for module in modules if module.row.status is ModuleStatus.OK]
-    table: dict[str, dict[str, int]] = {}
-    for module in trained:
-        row = module.row
-        shape = (row.b_shape[0], row.a_shape[1])
-        suggestions = {
-            spec.label: apply_rank_policy(spec, module.singular_values, shape)
-            for spec in policy.rank_policies
-        }
-        table[row.name] = {name: found.k for name, found in suggestions.items() if found}
-    metric = policy.disagreement.importance_metric
-    importance = {
-        module.row.name: float(module.row.params)
-        if metric == "params_share"
-        else (module.row.delta_fro_norm or 0.0) * (module.row.delta_fro_norm or 0.0)
-        for module in trained
-    }
-    labels = [spec.label for spec in policy.rank_policies]
-    found = policy_table(table, importance, labels, policy.disagreement)
-    caveats = tuple(CAVEATS[spec.name] for spec in policy.rank_policies if spec.name in CAVEATS)
-    return msgspec.structs.replace(found, caveats=caveats)
-
-
-def _module_rank(row: LayerRow) -> ModuleRank:
-    return ModuleRank(
-        name=row.name,
-        module_type=row.module_type,
-        r=row.r,
-        energy_rank_90=row.energy_rank_90,
-        stable_rank=row.stable_rank,
-        utilization=row.utilization,
-        params=row.params,
+def _with_intruders(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
+    found = [row.intruders.n_intruders for row in trained if row.intruders is not None]
+    known = [count for count in found if count is not None]
+    if not known:
+        return report
+    return msgspec.structs.replace(
+        report,
+        intruders_total=sum(known),
+        n_layers_with_intruders=sum(count > 0 for count in known),
     )
+
+
+def _null_summary(trained: Sequence[LayerRow], policy: AuditPolicy) -> NullSummary | None:
+    rows = [row for row in trained if row.stable_rank_null is not None]
+    if not rows:
+        return None
+
+    def mean(name: str) -> float:
+        return mean_known([getattr(row, name) for row in rows]) or 0.0
+
+    return NullSummary(
+        method=NULL_METHOD,
+        stable_rank_mean=mean("stable_rank_null"),
+        effective_rank_mean=mean("effective_rank_null"),
+        utilization_mean=mean("utilization_null"),
+        energy_rank_90_mean=mean("energy_rank_90_null"),
+        utilization_vs_null_mean=mean("utilization_vs_null"),
+        n_like_noise=sum(like_noise(row, policy.findings) for row in rows),
+        noise_z=policy.findings.noise_z,
+    )
+
+
+def _plans(
+    modules: Sequence[ModuleAudit], ranks: Sequence[ModuleRank], policy: AuditPolicy
+) -> RankPlans:
+    wanted = {rank.name: rank.energy_rank_90 for rank in ranks if rank.energy_rank_90 is not None}
+    return rank_plans(module_spectra(modules), wanted, policy.plans)
 
 
 def _gain(row: LayerRow) -> ModuleGain:
@@ -246,6 +201,7 @@ def _type_summary(rows: Sequence[LayerRow]) -> TypeSummary:
     return TypeSummary(
         n_layers=len(rows),
         params=sum(row.params for row in rows),
+        stable_rank_null_mean=mean_known([row.stable_rank_null for row in rows]),
         **_rank_evidence(rows),
     )
 
@@ -255,8 +211,8 @@ def _rank_evidence(rows: Sequence[LayerRow]) -> dict[str, float | None]:
     return {
         "stable_rank_mean": mean_known([row.stable_rank for row in rows]),
         "utilization_mean": mean_known([row.utilization for row in rows]),
-        "energy_rank_90_p50": _quantile(energy_ranks, 0.5),
-        "energy_rank_90_p90": _quantile(energy_ranks, 0.9),
+        "energy_rank_90_p50": quantile(energy_ranks, 0.5),
+        "energy_rank_90_p90": quantile(energy_ranks, 0.9),
     }
 
 
@@ -266,13 +222,10 @@ def _weighted_stable_rank(rows: Sequence[LayerRow]) -> float | None:
     return sum(rank * params for rank, params in pairs) / total if total else None
 
 
-def _count_others(sorting: TensorSorting) -> Mapping[str, int]:
+def _count_others(
+    contents: AdapterContents, amount: Callable[[TensorInfo], int]
+) -> Mapping[str, int]:
     counts: dict[str, int] = {}
-    for _, kind in sorting.others:
-        counts[kind.value] = counts.get(kind.value, 0) + 1
+    for tensor, kind in contents.others:
+        counts[kind.value] = counts.get(kind.value, 0) + amount(tensor)
     return counts
-
-
-def _quantile(values: Iterable[float | None], q: float) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.quantile(known, q)) if known else None

@@ -1,147 +1,135 @@
 """Findings about the adapter as a whole: what its config and its tensors say of each other."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from gradience.core.adapter.module_names import shared_path
 from gradience.core.adapter.peft_config import PeftLoraConfig
-from gradience.core.adapter.scaling import module_scaling, unmatched_keys
-from gradience.core.adapter.tensors import (
-    LoraPair,
-    TensorKind,
-    TensorSorting,
-    lora_module,
-)
-from gradience.core.audit.report import Finding, LayerRow, ModuleStatus
+from gradience.core.adapter.peft_layout import base_module_name, lora_module
+from gradience.core.adapter.scaling import unmatched_keys
+from gradience.core.adapter.tensors import AdapterContents, LoraPair, TensorInfo, TensorKind
+from gradience.core.audit.report import Finding
 from gradience.core.severity import Severity
 
 MAX_LISTED = 8
 """Names listed in a message; the finding's ``modules`` holds all of them."""
 
 
-def structure_findings(config: PeftLoraConfig, sorting: TensorSorting) -> Iterator[Finding]:
+def structure_findings(contents: AdapterContents) -> Iterator[Finding]:
     """What the config and the tensors' names and shapes give away, before any weight is read."""
-    yield from _incomplete(sorting)
-    yield from _rank_mismatch(config, sorting.pairs)
-    yield from _unread(sorting)
-    yield from _copies(sorting.copies)
-    yield from _other_adapters(sorting.other_adapters)
-    names = [pair.module for pair in sorting.pairs]
-    unread = {lora_module(tensor.name) for tensor, _ in sorting.others} - {None}
-    yield from _unmatched_targets(config, [*names, *(name for name in unread if name)])
-    yield from _unmatched_patterns(config, names)
-    if config.use_dora or any(k is TensorKind.DORA_MAGNITUDE for _, k in sorting.others):
-        yield Finding(
-            severity=Severity.INFO,
-            code="dora",
-            message="DoRA rescales the columns of W + ΔW by a magnitude vector; the audit "
-            "measures the low-rank part s·B·A alone",
-        )
+    yield from _notes(contents)
+    yield from _incomplete(contents.incomplete)
+    yield from _rank_mismatch(contents.pairs)
+    yield from _unread(contents.others)
+    yield from _copies(contents.copies)
+    yield from _stored_again(contents.others)
+    yield from _other_adapters(contents.other_adapters)
+    yield from _dora(contents)
+    if contents.config is not None:
+        names = [pair.module for pair in contents.pairs]
+        unread = {lora_module(tensor.name) for tensor, _ in contents.others} - {None}
+        yield from _unmatched_targets(contents.config, [*names, *(n for n in unread if n)])
+        yield from _unmatched_patterns(contents.config, names)
 
 
-def training_findings(rows: Sequence[LayerRow]) -> Iterator[Finding]:
-    """Modules that training never reached."""
-    dead = [row.name for row in rows if row.status is ModuleStatus.UNTRAINED]
-    if not dead:
-        return
-    if len(dead) == len(rows):
-        yield Finding(
-            severity=Severity.WARNING,
-            code="untrained",
-            message=f"untrained: all {len(rows)} updates are exactly zero; the adapter does "
-            "nothing",
-            remedy="Check that the LoRA parameters were in the optimizer and that the trained "
-            "weights were the ones saved (DeepSpeed and FSDP need a gathered save).",
-            modules=tuple(dead),
-        )
-        return
-    where = common_path(dead, [row.name for row in rows])
-    yield Finding(
-        severity=Severity.WARNING,
-        code="dead_modules",
-        message=f"{len(dead)} of {len(rows)} updates are exactly zero: {where}",
-        remedy="No gradient reached these modules; leave them out of target_modules or find out "
-        "why (frozen or unused branch).",
-        modules=tuple(dead),
-    )
-
-
-def base_findings(without_base: Mapping[str, str]) -> Iterator[Finding]:
-    """Modules that were not measured against the base model, grouped by the reason."""
-    by_reason: dict[str, list[str]] = {}
-    for module, reason in without_base.items():
-        by_reason.setdefault(reason, []).append(module)
-    for reason, modules in by_reason.items():
-        yield Finding(
-            severity=Severity.WARNING,
-            code="no_base_norm",
-            message=f"{len(modules)} modules have no UDR ({_listed(modules)}): {reason}",
-            remedy="Name the base model that the adapter was trained on.",
-            modules=tuple(modules),
-        )
-
-
-def common_path(chosen: Sequence[str], everything: Iterable[str]) -> str:
-    """Names a group of modules by the path that they share and no other module does."""
-    prefix = ".".join(shared_path(name.split(".") for name in chosen))
-    inside = [name for name in everything if name == prefix or name.startswith(prefix + ".")]
-    if prefix and len(inside) == len(chosen):
-        return f"everything under {prefix}"
-    return _listed(chosen)
-
-
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(names[:MAX_LISTED]) + more
 
 
-def _incomplete(sorting: TensorSorting) -> Iterator[Finding]:
-    if sorting.incomplete:
-        names = [tensor.name for tensor in sorting.incomplete]
+def twin_finding(name: str, missing: Sequence[str] | None, detail: str) -> Finding:
+    """What is wrong with a second weight file beside the audited one.
+
+    Args:
+        name: The second file.
+        missing: Audited tensors that it does not hold; None where it could not be compared.
+        detail: What it holds besides, or why it could not be compared.
+
+    Returns:
+        The finding.
+    """
+    if missing is None:
+        return Finding(
+            severity=Severity.INFO,
+            code="twin_not_compared",
+            message=f"{name} lies beside the audited file and was not compared with it: {detail}",
+        )
+    without = f"{len(missing)} tensors are not in it ({listed(missing)}); " if missing else ""
+    return Finding(
+        severity=Severity.WARNING,
+        code="twin_differs",
+        message=f"{name} holds other weights than the audited file: {without}{detail}",
+        remedy="PEFT loads the .safetensors, older tools the .bin: delete the stale one.",
+        modules=tuple(missing),
+    )
+
+
+def initial_finding(method: str, place: str, count: int) -> Finding:
+    """Says that the initial factors were taken away, and what the ranks mean then."""
+    return Finding(
+        severity=Severity.INFO,
+        code="initial_subtracted",
+        message=f"{method} moved base weight into the factors; those of {place} were taken away "
+        f"from {count} modules. The update is s·(B·A - B₀·A₀), of up to twice the rank; stable "
+        "rank / r may exceed 1, and a plain LoRA of rank r holds it only in part",
+    )
+
+
+def _notes(contents: AdapterContents) -> Iterator[Finding]:
+    for note in contents.notes:
+        yield Finding(severity=Severity.INFO, code="layout_note", message=note)
+
+
+def _dora(contents: AdapterContents) -> Iterator[Finding]:
+    magnitudes = [t for t, kind in contents.others if kind is TensorKind.DORA_MAGNITUDE]
+    configured = contents.config is not None and contents.config.use_dora
+    if magnitudes or configured:
+        yield Finding(
+            severity=Severity.INFO,
+            code="dora",
+            message=f"DoRA: {len(magnitudes)} magnitude vectors rescale each output of W + ΔW to a "
+            "learned length. That change has full rank and is not in these numbers, which are of "
+            "the low-rank part s·B·A alone: its rank can be cut, the vectors stay as they are",
+        )
+
+
+def _incomplete(tensors: Sequence[TensorInfo]) -> Iterator[Finding]:
+    if tensors:
+        names = [tensor.name for tensor in tensors]
         yield Finding(
             severity=Severity.ERROR,
             code="incomplete_pair",
-            message=f"LoRA factors without their other half: {_listed(names)}",
+            message=f"LoRA factors without their other half: {listed(names)}",
             remedy="The file was cut or edited; save the adapter again.",
             modules=tuple(names),
         )
 
 
-def _rank_mismatch(config: PeftLoraConfig, pairs: Sequence[LoraPair]) -> Iterator[Finding]:
-    wrong = [
-        (pair, configured)
-        for pair in pairs
-        if (configured := module_scaling(config, pair.module).r) != pair.a.shape[0]
-    ]
+def _rank_mismatch(pairs: Sequence[LoraPair]) -> Iterator[Finding]:
+    wrong = [pair for pair in pairs if pair.scaling.r != pair.rank]
     if wrong:
-        pair, configured = wrong[0]
+        pair = wrong[0]
         yield Finding(
             severity=Severity.ERROR,
             code="rank_mismatch",
             message=f"{len(wrong)} modules have another rank than the config gives them, such as "
-            f"{pair.module}: {pair.a.shape[0]} in the weights, {configured} in the config. The "
+            f"{pair.module}: {pair.rank} in the weights, {pair.scaling.r} in the config. The "
             "audit takes the weights' rank",
             remedy="PEFT cannot load this adapter; find the adapter_config.json it was saved with.",
-            modules=tuple(pair.module for pair, _ in wrong),
+            modules=tuple(pair.module for pair in wrong),
         )
 
 
-def _unread(sorting: TensorSorting) -> Iterator[Finding]:
-    unread_kinds = {
-        TensorKind.EMBEDDING_FACTOR,
-        TensorKind.ADALORA,
-        TensorKind.UNREAD_FACTOR,
-    }
-    unread = [(tensor, kind) for tensor, kind in sorting.others if kind in unread_kinds]
-    if unread:
-        kinds = Counter(kind.value for _, kind in unread)
-        what = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
-        names = [tensor.name for tensor, _ in unread]
+def _unread(others: Sequence[tuple[TensorInfo, TensorKind]]) -> Iterator[Finding]:
+    names = [tensor.name for tensor, kind in others if kind is TensorKind.UNREAD_FACTOR]
+    if names:
+        shown = [f"{t.name} {t.shape}" for t, kind in others if kind is TensorKind.UNREAD_FACTOR]
         yield Finding(
             severity=Severity.WARNING,
             code="not_audited",
-            message=f"tensors that this version does not audit ({what}): {_listed(names)}",
-            remedy="The numbers are of the other modules alone.",
+            message=f"{len(names)} LoRA tensors of a form that is not audited: {listed(shown)}",
+            remedy="The numbers are of the other modules alone. A one-dimensional factor is a "
+            "shard that was saved without gathering (DeepSpeed ZeRO-3, FSDP).",
             modules=tuple(names),
         )
 
@@ -153,9 +141,29 @@ def _copies(copies: Sequence[LoraPair]) -> Iterator[Finding]:
             severity=Severity.INFO,
             code="pair_stored_again",
             message=f"{len(copies)} further copies of LoRA pairs under modules_to_save or "
-            f"original_module, for {_listed(modules)}; each module is counted once",
+            f"original_module, for {listed(modules)}; each module is counted once",
             remedy="A module should be either a LoRA target or in modules_to_save, not both.",
             modules=tuple(modules),
+        )
+
+
+def _stored_again(others: Sequence[tuple[TensorInfo, TensorKind]]) -> Iterator[Finding]:
+    """A weight under two names: a head saved whole beside its copy from before training."""
+    kinds = {TensorKind.SAVED_MODULE, TensorKind.ORIGINAL_MODULE, TensorKind.BASE_COPY}
+    bare = [
+        base_module_name(tensor.name).replace(".base_layer", "")
+        for tensor, kind in others
+        if kind in kinds
+    ]
+    twice = sorted(name for name, count in Counter(bare).items() if count > 1)
+    if twice:
+        yield Finding(
+            severity=Severity.INFO,
+            code="weight_stored_again",
+            message=f"stored under several names: {listed(twice)}",
+            remedy="PEFT does so where a saved module also has biases or is a target; which one is "
+            "loaded depends on its version.",
+            modules=tuple(twice),
         )
 
 
@@ -183,7 +191,7 @@ def _unmatched_targets(config: PeftLoraConfig, modules: Sequence[str]) -> Iterat
         yield Finding(
             severity=Severity.WARNING,
             code="target_unmatched",
-            message=f"target_modules that no LoRA tensor matches: {_listed(missing)}",
+            message=f"target_modules that no LoRA tensor matches: {listed(missing)}",
             remedy="They were not adapted. Check the names against the base model's modules.",
             modules=tuple(missing),
         )
@@ -199,7 +207,7 @@ def _unmatched_patterns(config: PeftLoraConfig, modules: Sequence[str]) -> Itera
             yield Finding(
                 severity=Severity.WARNING,
                 code="pattern_unmatched",
-                message=f"{field} keys that no audited module matches: {_listed(missing)}",
+                message=f"{field} keys that no audited module matches: {listed(missing)}",
                 remedy="PEFT ignores them and uses the defaults.",
                 modules=missing,
             )

@@ -1,6 +1,7 @@
-"""The audit of one module: from its two factors to one row."""
+"""The audit of one update: from its two factors to one row."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import attrs
@@ -8,13 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gradience.core.adapter.factors import Stored, UpdateFactors
 from gradience.core.adapter.module_names import layer_place, module_type
-from gradience.core.adapter.peft_config import PeftLoraConfig
-from gradience.core.adapter.scaling import lora_scaling, module_scaling
 from gradience.core.adapter.tensors import LoraPair
 from gradience.core.audit.report import Finding, LayerRow, ModuleStatus
 from gradience.core.dominance.ratios import BaseNorms, update_ratio
 from gradience.core.severity import Severity
+from gradience.core.spectra.gram import GramReduction
+from gradience.core.spectra.null_baseline import NullBaseline, compare_with_null
 from gradience.core.spectra.quantities import (
     effective_rank,
     energy_rank,
@@ -22,7 +24,6 @@ from gradience.core.spectra.quantities import (
     stable_rank,
 )
 from gradience.core.spectra.reduction import (
-    Factor,
     ReductionPolicy,
     Route,
     count_nonfinite,
@@ -31,119 +32,101 @@ from gradience.core.spectra.reduction import (
 
 Floats = NDArray[np.float64]
 
-FLOAT_DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
-"""Types of factors that are numbers as they stand; integer factors need a scale that no
-adapter format defines."""
-
 NOTHING: Floats = np.zeros(0)
 """The spectrum of a module that has none."""
 
 
 class ModuleAudit(NamedTuple):
-    """A module's row, its singular values (of B·A, unscaled), and what was wrong with it."""
+    """An update's row, its singular values (of B·A, unscaled), and what was wrong with it."""
 
     row: LayerRow
     singular_values: Floats
     findings: tuple[Finding, ...] = ()
-
-
-def pair_problem(pair: LoraPair) -> Finding | None:
-    """Why the two factors of a pair cannot be multiplied as they are, from their headers alone."""
-    a, b = pair.a, pair.b
-    if 0 in (*a.shape, *b.shape):
-        problem = f"lora_A {a.shape} and lora_B {b.shape} are empty"
-    elif a.shape[0] != b.shape[1]:
-        problem = f"lora_A {a.shape} and lora_B {b.shape} differ in rank"
-    elif {a.dtype, b.dtype} - FLOAT_DTYPES:
-        problem = f"factors of dtype {a.dtype} and {b.dtype} are no floating-point numbers"
-    else:
-        return None
-    return Finding(
-        severity=Severity.ERROR,
-        code="unreadable_pair",
-        message=f"{pair.module}: {problem}",
-        remedy="Save the adapter again with PEFT's save_pretrained.",
-        modules=(pair.module,),
-    )
-
-
-def row_of(pair: LoraPair, config: PeftLoraConfig, status: ModuleStatus) -> LayerRow:
-    """The row of a module, without the quantities of its spectrum."""
-    configured = module_scaling(config, pair.module)
-    r = pair.a.shape[0]
-    scale = lora_scaling(configured.alpha, max(r, 1), use_rslora=config.use_rslora)
-    place = layer_place(pair.module)
-    return LayerRow(
-        name=pair.module,
-        module_type=module_type(pair.module).value,
-        layer=place.number if place else None,
-        layer_name=place.name if place else None,
-        status=status,
-        r=r,
-        alpha=configured.alpha,
-        scale=scale,
-        a_key=pair.a.name,
-        b_key=pair.b.name,
-        a_shape=pair.a.shape,
-        b_shape=pair.b.shape,
-        params=int(np.prod(pair.a.shape) + np.prod(pair.b.shape)),
-    )
-
-
-def unreadable_module(pair: LoraPair, config: PeftLoraConfig, problem: Finding) -> ModuleAudit:
-    """The audit of a pair that :func:`pair_problem` objected to."""
-    row = row_of(pair, config, ModuleStatus.UNREADABLE)
-    return ModuleAudit(row, NOTHING, (problem,))
+    null: NullBaseline | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ModuleOptions:
-    """How a module is audited."""
+    """How an update is audited."""
 
     top_singular_values: int = 0
     """How many singular values stand in the row."""
     exact: bool = False
     """Reduces by QR always."""
     reduction: ReductionPolicy = ReductionPolicy()
+    gram: GramReduction | None = None
+    """Where X·Xᵀ is computed; NumPy by default."""
+
+
+def row_of(pair: LoraPair, status: ModuleStatus, expert: int | None = None) -> LayerRow:
+    """The row of an update, without the quantities of its spectrum."""
+    d_out, d_in = pair.update_shape
+    place = layer_place(pair.module)
+    return LayerRow(
+        name=pair.module if expert is None else f"{pair.module}[{expert}]",
+        module=pair.module,
+        expert=expert,
+        module_type=module_type(pair.module).value,
+        layer=place.number if place else None,
+        layer_name=place.name if place else None,
+        status=status,
+        r=pair.rank,
+        alpha=pair.scaling.alpha,
+        scale=pair.scaling.scale,
+        a_key=pair.a.name,
+        b_key=pair.b.name,
+        a_shape=(pair.rank, d_in),
+        b_shape=(d_out, pair.rank),
+        params=pair.rank * (d_in + d_out + (pair.values is not None)),
+    )
+
+
+def unreadable_module(pair: LoraPair, problem: Finding) -> ModuleAudit:
+    """The audit of a pair whose factors do not make an update."""
+    return ModuleAudit(row_of(pair, ModuleStatus.UNREADABLE), NOTHING, (problem,))
+
+
+def pruned_module(pair: LoraPair) -> ModuleAudit:
+    """The audit of a pair that AdaLoRA pruned to rank 0."""
+    return ModuleAudit(row_of(pair, ModuleStatus.PRUNED), NOTHING)
 
 
 def audit_module(
     pair: LoraPair,
-    config: PeftLoraConfig,
-    a: Factor,
-    b: Factor,
+    update: UpdateFactors,
     *,
     base: BaseNorms | None = None,
+    null: NullBaseline | None = None,
     options: ModuleOptions | None = None,
 ) -> ModuleAudit:
-    """Audits one module.
+    """Audits one update.
 
     Args:
-        pair: The factors' names and shapes; :func:`pair_problem` found nothing wrong with them.
-        config: The adapter's configuration.
-        a: lora_A, shape (r, d_in).
-        b: lora_B, shape (d_out, r).
+        pair: The pair that the update belongs to.
+        update: Its factors A (r, d_in) and B (d_out, r).
         base: The norms of the module's base weight.
+        null: The baseline of noise of that shape and rank.
         options: What to compute.
 
     Returns:
-        The row. A zero factor or scale makes the module ``untrained``, a NaN or infinity (in the
-        factors or in the scaled update) ``nonfinite``; neither has quantities.
+        The row. A zero factor or scale makes it ``untrained``, a NaN or infinity (in the factors
+        or in the scaled update) ``nonfinite``; neither has quantities.
     """
     options = options or ModuleOptions()
-    bad = count_nonfinite(a, options.reduction), count_nonfinite(b, options.reduction)
-    if any(bad):
-        row = row_of(pair, config, ModuleStatus.NONFINITE)
-        return ModuleAudit(row, NOTHING, (_nonfinite_finding(pair, *bad),))
-    spectrum = lora_spectrum(a, b, exact=options.exact, policy=options.reduction)
-    if spectrum.route is Route.ZERO:
-        return ModuleAudit(row_of(pair, config, ModuleStatus.UNTRAINED), NOTHING)
-    row = row_of(pair, config, ModuleStatus.OK)
+    spectrum = lora_spectrum(
+        update.a, update.b, exact=options.exact, policy=options.reduction, gram=options.gram
+    )
+    if spectrum.route is Route.NONFINITE:
+        row = row_of(pair, ModuleStatus.NONFINITE, update.expert)
+        return ModuleAudit(row, NOTHING, (_nonfinite_finding(row, update, options.reduction),))
+    if spectrum.route is Route.ZERO or not spectrum.singular_values.any():
+        return ModuleAudit(row_of(pair, ModuleStatus.UNTRAINED, update.expert), NOTHING)
+    row = row_of(pair, ModuleStatus.OK, update.expert)
     if not 0 < abs(row.scale) * float(spectrum.singular_values[0]) < math.inf:
         return _unscalable(row)
-    return ModuleAudit(
-        _with_quantities(row, spectrum.singular_values, base, options), spectrum.singular_values
-    )
+    values = spectrum.singular_values
+    row = _with_null(_with_quantities(row, values, base, options), values, null)
+    return ModuleAudit(row, values, null=null)
 
 
 def _unscalable(row: LayerRow) -> ModuleAudit:
@@ -189,12 +172,19 @@ def _with_quantities(
     )
 
 
-def _nonfinite_finding(pair: LoraPair, in_a: int, in_b: int) -> Finding:
-    places = [f"{n} in {name}" for n, name in ((in_a, "lora_A"), (in_b, "lora_B")) if n]
+def _with_null(row: LayerRow, values: Floats, null: NullBaseline | None) -> LayerRow:
+    found = compare_with_null(values, null) if null else None
+    return row if found is None else msgspec.structs.replace(row, **msgspec.structs.asdict(found))
+
+
+def _nonfinite_finding(row: LayerRow, update: UpdateFactors, policy: ReductionPolicy) -> Finding:
+    factors: Sequence[tuple[str, Stored]] = (("lora_A", update.a), ("lora_B", update.b))
+    counts = ((name, count_nonfinite(factor, policy)) for name, factor in factors)
+    places = ", ".join(f"{count} in {name}" for name, count in counts if count)
     return Finding(
         severity=Severity.ERROR,
         code="nonfinite_factor",
-        message=f"{pair.module}: NaN or infinite values ({', '.join(places)})",
+        message=f"{row.name}: NaN or infinite values ({places})",
         remedy="Do not use this adapter; go back to the last checkpoint whose weights are finite.",
-        modules=(pair.module,),
+        modules=(row.name,),
     )

@@ -7,7 +7,10 @@ from enum import Enum
 import msgspec
 
 from gradience.core.dominance.gain import Composition, Gain, GlobalGain, LayerGain, ModuleGain
+from gradience.core.dominance.intruder_result import IntruderResult
+from gradience.core.ranks.budget import BudgetPlan
 from gradience.core.ranks.disagreement import PolicyTable
+from gradience.core.ranks.plans import RankPlans
 from gradience.core.ranks.suggest import GlobalSuggestion, LayerSuggestion, RankSuggestions
 from gradience.core.severity import Severity
 
@@ -36,6 +39,8 @@ class ModuleStatus(Enum):
     UNTRAINED = "untrained"
     """lora_B (or lora_A) is exactly zero: the module does nothing."""
     NONFINITE = "nonfinite"
+    PRUNED = "pruned"
+    """AdaLoRA took every direction away."""
     UNREADABLE = "unreadable"
     """The shapes or the dtype of the factors do not make an update."""
 
@@ -51,10 +56,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One audited module. Quantities of an update without a spectrum are None."""
+    """One audited update. Quantities of an update without a spectrum are None."""
 
     name: str
+    """The module's name; of an expert, with its number in brackets."""
+    module: str
     """The module's name in the base model, as PEFT's patterns match it."""
+    expert: int | None = None
+    """Number of the expert, where a module has an update for each."""
     module_type: str
     layer: int | None
     layer_name: str | None
@@ -66,12 +75,14 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
     a_key: str
     b_key: str
     a_shape: tuple[int, ...]
+    """(r, d_in), however it is stored."""
     b_shape: tuple[int, ...]
+    """(d_out, r)."""
     params: int
     stable_rank: float | None = None
     effective_rank: float | None = None
     utilization: float | None = None
-    """Stable rank / r. Below 1 even for pure noise: compare modules, not with 1."""
+    """Stable rank / r. Below 1 even for pure noise: compare with ``utilization_null``."""
     sigma_max: float | None = None
     """σ₁ of B·A, unscaled."""
     frob_sq: float | None = None
@@ -79,6 +90,16 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
     energy_rank_90: int | None = None
     energy_rank_95: int | None = None
     energy_rank_99: int | None = None
+    stable_rank_null: float | None = None
+    """The same quantity of a random B·A of this shape and rank (its mean)."""
+    effective_rank_null: float | None = None
+    energy_rank_90_null: float | None = None
+    utilization_null: float | None = None
+    stable_rank_z: float | None = None
+    """How far the module stands out from the null, in its standard deviations; None at r = 1."""
+    effective_rank_z: float | None = None
+    utilization_vs_null: float | None = None
+    """Stable rank over the null's: 1 is noise."""
     delta_sigma_max: float | None = None
     """‖ΔW‖₂, scaled."""
     delta_fro_norm: float | None = None
@@ -88,6 +109,8 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
     udr: float | None = None
     udr_f: float | None = None
     sdi: float | None = None
+    intruders: IntruderResult | None = None
+    """New directions among the leading ones of W + ΔW, where they were looked for."""
     top_singular_values: tuple[float, ...] = ()
     """The largest singular values of ΔW, scaled."""
 
@@ -101,6 +124,24 @@ class TypeSummary(msgspec.Struct, frozen=True, kw_only=True):
     utilization_mean: float | None
     energy_rank_90_p50: float | None
     energy_rank_90_p90: float | None
+    stable_rank_null_mean: float | None = None
+    """Of random updates of these shapes and ranks."""
+
+
+class NullSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Means over the modules with a spectrum, of what noise of their shapes would give."""
+
+    method: str
+    """What the null is, and its error."""
+    stable_rank_mean: float
+    effective_rank_mean: float
+    utilization_mean: float
+    energy_rank_90_mean: float
+    utilization_vs_null_mean: float
+    """Stable rank over the null's: 1 is noise."""
+    n_like_noise: int
+    """Modules whose stable and effective rank both lie within ``noise_z`` of the null."""
+    noise_z: float
 
 
 class LayerData(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +149,14 @@ class LayerData(msgspec.Struct, frozen=True, kw_only=True):
 
     layer_rows: tuple[LayerRow, ...]
     layer_rows_schema: str = "v1"
+
+
+class BudgetSuggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranks for a budget, in the form that ``peft.LoraConfig`` takes."""
+
+    plan: BudgetPlan
+    default_r: int | None
+    rank_pattern: Mapping[str, int]
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +168,11 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     peft_dir: str
-    adapter_config_path: str
+    adapter_config_path: str | None
     adapter_weights_path: str
     base_model: str | None = None
+    layout: str = "PEFT"
+    """Whose names the tensors have: PEFT, kohya, diffusers, cloneofsimo or mlx-lm."""
     peft_type: str = "LORA"
     total_lora_params: int
     n_layers: int
@@ -153,14 +204,25 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     sdi_mean: float | None = None
     sdi_median: float | None = None
     sdi_p90: float | None = None
+    intruders_total: int | None = None
+    """Intruder dimensions over all modules, where they were looked for."""
+    n_layers_with_intruders: int | None = None
     gain: Gain
     per_module_gain: tuple[ModuleGain, ...]
     per_layer_gain: tuple[LayerGain, ...]
     global_gain: GlobalGain
     composition: Composition
     global_suggestions: GlobalSuggestion
+    rank_plans: RankPlans
+    """Per-layer ranks beside uniform ones: what each costs, keeps and makes a server reserve."""
     other_tensors: Mapping[str, int]
     """Tensors that are no LoRA factor, counted by what they are."""
+    other_params: Mapping[str, int]
+    """Their parameters."""
+    training_metadata: Mapping[str, str] = {}
+    """What the file's header tells of the training (kohya's ``ss_*`` settings)."""
+    null_baseline: NullSummary | None = None
+    """The same quantities of random updates of these shapes; None without a spectrum."""
     findings: tuple[Finding, ...]
     issues: tuple[str, ...]
     """The findings at warning and above, as text."""
@@ -169,6 +231,8 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     top_wasteful: tuple[LayerSuggestion, ...] | msgspec.UnsetType = msgspec.UNSET
     """The modules whose unused rank costs the most parameters."""
     rank_policies: PolicyTable | msgspec.UnsetType = msgspec.UNSET
+    budgets: tuple[BudgetSuggestion, ...] | msgspec.UnsetType = msgspec.UNSET
+    """One for each budget that was asked for."""
 
     def to_summary_dict(
         self, *, include_layers: bool = False, topk_layers: int | None = None
@@ -194,7 +258,7 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def summary(self) -> dict[str, object]:
         """What a run's record keeps: no rows and tables, and of each path the last component."""
-        tables = {"layer_data", "rank_suggestions", "top_wasteful", "rank_policies"}
+        tables = {"layer_data", "rank_suggestions", "top_wasteful", "rank_policies", "budgets"}
         per_module = {"per_module_gain", "per_layer_gain", "global_gain", "findings"}
         built: dict[str, object] = msgspec.to_builtins(self)
         kept = {key: value for key, value in built.items() if key not in tables | per_module}

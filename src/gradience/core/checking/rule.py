@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import attrs
 
-from gradience.core.adapter.peft_config import LORA
+from gradience.core.adapter.peft_methods import LORA
 from gradience.core.adapter.scaling import lora_scaling
 from gradience.core.config.readers import with_ratio
 from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile

@@ -8,12 +8,12 @@ import cattrs
 import msgspec
 
 from gradience.core.adapter.peft_config import (
-    LORA,
     PeftLoraConfig,
     make_converter,
     peft_lora_config,
     problem_list,
 )
+from gradience.core.adapter.peft_methods import LORA
 from gradience.core.config.foreign import READ_KINDS, ConfigKind, config_kind
 from gradience.core.config.snapshot import (
     ConfigSnapshot,

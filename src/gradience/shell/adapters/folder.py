@@ -1,96 +1,109 @@
-"""Finds the files of a PEFT adapter."""
+"""Finds the files of an adapter, whichever tool wrote them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from gradience.core.adapter.layouts import PEFT_LAYOUT, layout_name
-from gradience.core.adapter.peft_config import PeftLoraConfig, peft_lora_config, require_lora
-from gradience.core.config.foreign import ConfigKind, config_kind
-from gradience.core.errors import AdapterError, UnsupportedAdapterError
-from gradience.shell.adapters.weights import open_weights
-from gradience.shell.configs import ADAPTER_CONFIG
+import attrs
+
+from gradience.core.adapter.peft_config import ADAPTER_CONFIG
+from gradience.core.adapter.peft_methods import require_low_rank
+from gradience.core.errors import AdapterError
 from gradience.shell.files import read_mapping
 
-WEIGHT_NAMES = ("adapter_model.safetensors", "adapter_model.bin")
+PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 """In the order in which PEFT prefers them."""
 
+WEIGHT_NAMES = (
+    *PEFT_WEIGHTS,
+    "adapters.safetensors",
+    "pytorch_lora_weights.safetensors",
+    "pytorch_lora_weights.bin",
+)
+"""PEFT's names, mlx-lm's and diffusers'."""
 
-def find_config(folder: Path, config: Path | None = None) -> Path:
-    """An adapter's configuration file.
+NAMES_SHOWN = 8
+"""Names of a folder's files that a message lists."""
+
+
+@attrs.frozen
+class AdapterPlace:
+    """Where an adapter's files are."""
+
+    folder: Path
+    config: Path | None
+    """Its adapter_config.json, where it has one."""
+    weights: Path
+
+    @property
+    def twin(self) -> Path | None:
+        """PEFT's .bin beside the .safetensors."""
+        first, second = PEFT_WEIGHTS
+        path = self.weights.with_name(second)
+        return path if self.weights.name == first and path.is_file() else None
+
+
+def find_adapter(
+    place: Path, config: Path | None = None, weights: Path | None = None
+) -> AdapterPlace:
+    """An adapter's files.
 
     Args:
-        folder: The adapter's folder.
+        place: The adapter's folder, or its weight file.
         config: The configuration file, where it lies elsewhere.
-
-    Returns:
-        The file; it exists.
-
-    Raises:
-        AdapterError: There is none; without it the scale of the update is unknown.
-        UnsupportedAdapterError: The folder holds a LoRA of a layout that is not read yet.
-    """
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise AdapterError(f"{folder}: expected an adapter's folder, found {found}.")
-    path = config or folder / ADAPTER_CONFIG
-    if path.is_file():
-        return path
-    _refuse_other_layout(folder)
-    raise AdapterError(
-        f"{path}: expected the adapter's configuration, found nothing; without it the scale "
-        "of the update is unknown. Name it with --adapter-config."
-    )
-
-
-def find_weights(folder: Path, weights: Path | None = None) -> Path:
-    """An adapter's weight file.
-
-    Args:
-        folder: The adapter's folder.
         weights: The weight file, where it lies elsewhere.
 
     Returns:
-        The file.
+        The files; they exist, but for one named by ``weights``.
 
     Raises:
-        AdapterError: There is none.
-        UnsupportedAdapterError: The folder holds a LoRA of a layout that is not read yet.
+        AdapterError: There is nothing there, no weight file, or several to choose from.
+        ConfigError: The configuration does not parse.
+        UnsupportedAdapterError: The configuration names a method without a low-rank update.
     """
-    if weights is not None:
-        return weights
+    if not place.exists():
+        raise AdapterError(f"{place}: expected an adapter's folder or weight file, found nothing.")
+    folder = place if place.is_dir() else place.parent
+    found = find_config(folder, config)
+    if found is not None:
+        raw = read_mapping(found)
+        kind = raw.get("peft_type")
+        if isinstance(kind, str):
+            require_low_rank(kind.upper(), str(found))
+    if weights is None:
+        weights = place if place.is_file() else _find_weights(folder)
+    return AdapterPlace(folder, found, weights)
+
+
+def find_config(folder: Path, config: Path | None = None) -> Path | None:
+    """The configuration that was named, else the folder's own, else None.
+
+    Raises:
+        AdapterError: The one that was named is not there.
+    """
+    if config is not None and not config.is_file():
+        raise AdapterError(
+            f"{config}: expected the adapter's configuration, found nothing. Name the "
+            f"{ADAPTER_CONFIG} that the adapter was saved with."
+        )
+    path = config or folder / ADAPTER_CONFIG
+    return path if path.is_file() else None
+
+
+def read_config(path: Path | None) -> Mapping[str, object] | None:
+    """The configuration's content, unread; None without one."""
+    return None if path is None else read_mapping(path)
+
+
+def _find_weights(folder: Path) -> Path:
     for name in WEIGHT_NAMES:
         if (folder / name).is_file():
             return folder / name
-    _refuse_other_layout(folder)
-    names = sorted(entry.name for entry in folder.iterdir())[:8]
+    others = sorted(folder.glob("*.safetensors"))
+    if len(others) == 1:
+        return others[0]
+    names = sorted(entry.name for entry in folder.iterdir())[:NAMES_SHOWN]
+    found = f"{len(others)} safetensors files" if others else ", ".join(names) or "nothing"
     raise AdapterError(
-        f"{folder}: expected {' or '.join(WEIGHT_NAMES)}, found {', '.join(names) or 'nothing'}. "
+        f"{folder}: expected {' or '.join(PEFT_WEIGHTS)}, found {found}. "
         "Save the adapter with save_pretrained, or name the file with --weights."
     )
-
-
-def load_adapter_config(path: Path) -> PeftLoraConfig:
-    """Reads an adapter_config.json whose update is a low-rank product.
-
-    Raises:
-        ConfigError: The file is damaged or a value does not fit.
-        UnsupportedAdapterError: The adapter has no low-rank update of its own, its factors hold
-            part of the base weight, or its layout is not read yet; the message names which.
-    """
-    raw = read_mapping(path)
-    if config_kind(raw) is ConfigKind.MLX:
-        raise UnsupportedAdapterError(
-            f"{path}: expected a PEFT adapter, found an mlx-lm adapter, a layout that this version "
-            "does not read yet."
-        )
-    return require_lora(peft_lora_config(raw, str(path)), str(path))
-
-
-def _refuse_other_layout(folder: Path) -> None:
-    for path in sorted(folder.glob("*.safetensors")):
-        layout = layout_name([tensor.name for tensor in open_weights(path).tensors])
-        if layout.startswith(PEFT_LAYOUT):
-            continue
-        raise UnsupportedAdapterError(
-            f"{path}: expected a PEFT adapter ({ADAPTER_CONFIG} and {WEIGHT_NAMES[0]}), found "
-            f"{layout}, which this version does not read yet."
-        )

@@ -1,5 +1,6 @@
 """An adapter's tensors, read one at a time; nothing here unpickles."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,13 +10,16 @@ import numpy as np
 
 from gradience.core.adapter.tensors import TensorInfo
 from gradience.core.errors import AdapterError, MissingDependencyError
-from gradience.core.spectra.reduction import Factor
-from gradience.shell.safetensors_file import READ_ERRORS, open_safetensors, read_tensor
+from gradience.core.spectra.gram import Factor
+from gradience.shell.safetensors_file import READ_ERRORS, open_safetensors
 
 if TYPE_CHECKING:
     import torch
 
 FLOAT32_BYTES = 4
+
+SCALAR = re.compile(r"\.(alpha|ranknum)(\.[^.]+)?$")
+"""Names of tensors that hold one number."""
 
 LFS_MARK = b"version https://git-lfs"
 """How a Git LFS pointer file begins."""
@@ -29,6 +33,13 @@ class AdapterWeights:
     """Every tensor, in file order."""
     load: Callable[[str], Factor]
     """One tensor by name, in its own dtype; raises AdapterError where it cannot be read."""
+    metadata: Mapping[str, str] = {}
+    """A safetensors header's ``__metadata__``."""
+
+    def scalars(self) -> dict[str, float]:
+        """Values of the one-element tensors that a scale may come from."""
+        wanted = (t for t in self.tensors if t.size == 1 and SCALAR.search(t.name))
+        return {t.name: float(self.load(t.name).reshape(-1)[0]) for t in wanted}
 
 
 def open_weights(path: Path) -> AdapterWeights:
@@ -49,8 +60,23 @@ def open_weights(path: Path) -> AdapterWeights:
     return _safetensors_weights(path) if path.suffix == ".safetensors" else _torch_weights(path)
 
 
-def state_dict_weights(state: "Mapping[str, Factor | torch.Tensor]") -> AdapterWeights:
-    """Tensors that are in memory already: NumPy arrays or torch tensors."""
+def state_dict_weights(
+    state: "Mapping[str, Factor | torch.Tensor]", place: str = "<memory>"
+) -> AdapterWeights:
+    """Tensors that are in memory already: NumPy arrays or torch tensors.
+
+    Args:
+        state: Name → tensor; not mutated.
+        place: Where they are from, for messages.
+
+    Returns:
+        The weights.
+
+    Raises:
+        AdapterError: A tensor does not hold a value for each of its entries.
+    """
+    for name, tensor in state.items():
+        _refuse_hollow(place, name, tensor)
     tensors = tuple(
         TensorInfo(name, tuple(tensor.shape), _dtype_name(str(tensor.dtype)))
         for name, tensor in state.items()
@@ -77,17 +103,13 @@ def _safetensors_weights(path: Path) -> AdapterWeights:
             f"not read as one ({error}). It is damaged or cut off: copy or save it again."
         ) from error
 
-    def info(name: str) -> TensorInfo:
-        view = file.get_slice(name)
-        return TensorInfo(name, tuple(view.get_shape()), str(view.get_dtype()))
-
     def load(name: str) -> Factor:
         try:
-            return read_tensor(path, file, name)
+            return file.array(name)
         except READ_ERRORS as error:
             raise AdapterError(f"{path}: tensor {name}: cannot read: {error}") from error
 
-    return AdapterWeights(tuple(info(name) for name in file.offset_keys()), load)
+    return AdapterWeights(file.tensors, load, file.metadata)
 
 
 def _torch_weights(path: Path) -> AdapterWeights:
@@ -99,21 +121,42 @@ def _torch_weights(path: Path) -> AdapterWeights:
             f"{path}: reading a PyTorch .bin needs torch, which is not installed. Install the "
             "build of torch that fits your machine, or convert the adapter to safetensors."
         ) from error
+    import warnings
+
+    from gradience.shell.adapters.torch_zip import UnsafeZipError, refuse_unsafe
+
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        refuse_unsafe(path)
+        with warnings.catch_warnings(action="ignore"):  # of torch's own old types of storage
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever a damaged zip or pickle gives
+        found = str(error) if isinstance(error, UnsafeZipError) else type(error).__name__
         raise AdapterError(
             f"{path}: expected a PyTorch file of tensors alone, found what weights_only=True "
-            f"does not load ({type(error).__name__}). It is damaged or holds other objects; "
-            "those are never unpickled here."
+            f"does not load ({found}). It is damaged or holds other "
+            "objects; those are never unpickled here."
         ) from error
     if not isinstance(state, dict) or not all(torch.is_tensor(item) for item in state.values()):
         raise AdapterError(
             f"{path}: expected a dictionary of tensors, found {type(state).__name__} of other "
             "things. Save the adapter with save_pretrained."
         )
+    return state_dict_weights({str(name): tensor for name, tensor in state.items()}, str(path))
 
-    return state_dict_weights({str(name): tensor for name, tensor in state.items()})
+
+def _refuse_hollow(place: str, name: str, tensor: "Factor | torch.Tensor") -> None:
+    """Passes a tensor that holds as many values as its shape claims."""
+    if isinstance(tensor, np.ndarray):
+        return
+    import torch
+
+    plain = tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_meta
+    if plain and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes():
+        return
+    raise AdapterError(
+        f"{place}: tensor {name}: expected a plain tensor with a value for each entry, found a "
+        "sparse, nested or expanded one. Save the adapter again with save_pretrained."
+    )
 
 
 def _dtype_name(name: str) -> str:
