@@ -165,7 +165,7 @@ def test_every_row_is_against_the_weight_that_was_adapted(family: str, tmp_path:
     assert "no_base_norm" not in findings_of(found.report)
     for name, row in rows.items():
         _assert_measured(row, found.weights[name], found.updates[name].delta)
-    with safe_open(tmp_path / "base" / "model.safetensors", "np") as file:  # type: ignore[no-untyped-call]
+    with safe_open(tmp_path / "base" / "model.safetensors", "np") as file:
         keys = set(file.keys())
     assert case.absent not in keys
     assert not case.stored or case.stored in keys

@@ -32,5 +32,8 @@ class PipeConsole(Console):
 
 
 def console() -> Console:
-    """The console of stdout: honours NO_COLOR, COLUMNS and whether it is a terminal."""
-    return PipeConsole(highlight=False)
+    """The console of stdout: honours NO_COLOR, COLUMNS and whether it is a terminal.
+
+    Texts are printed as they are: a name from a file may look like Rich's markup.
+    """
+    return PipeConsole(highlight=False, markup=False)

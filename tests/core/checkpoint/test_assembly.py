@@ -117,7 +117,7 @@ def test_a_float64_beyond_float32_is_infinite() -> None:
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_weight_is_turned_by_its_shape(transposed: bool) -> None:
+def test_a_weight_is_turned_by_its_shape(*, transposed: bool) -> None:
     assert oriented(A, (4, 6), transposed=transposed) is A
     np.testing.assert_array_equal(oriented(A, (6, 4), transposed=transposed), A.T)
 

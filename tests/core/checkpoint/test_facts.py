@@ -49,15 +49,19 @@ def test_autogptqs_own_file_is_used_where_the_config_is_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model_type", "linear", "experts"),
-    [("gpt2", True, False), ("gpt_oss", False, True), ("llama", False, False), (None,) * 3],
+    ("model_type", "transposed"),
+    [
+        ("gpt2", (True, False)),
+        ("gpt_oss", (False, True)),
+        ("llama", (False, False)),
+        (None, (False, False)),
+    ],
 )
 def test_conv1d_and_some_experts_are_stored_transposed(
-    model_type: str | None, linear: bool | None, experts: bool | None
+    model_type: str | None, transposed: tuple[bool, bool]
 ) -> None:
     facts = CheckpointFacts(model_type=model_type)
-    assert facts.transposed(expert=False) is bool(linear)
-    assert facts.transposed(expert=True) is bool(experts)
+    assert (facts.transposed(expert=False), facts.transposed(expert=True)) == transposed
 
 
 def test_the_transposed_experts_are_those_of_the_installed_transformers() -> None:

@@ -1,10 +1,10 @@
 """The terminal view of an AuditReport."""
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from gradience.cli.views.parts import (
+    NOTHING,
     common_stem,
     heading,
     indented,
@@ -17,7 +17,7 @@ from gradience.cli.views.parts import (
 )
 from gradience.cli.views.ranks import render_ranks
 from gradience.core.adapter.peft_layout import PEFT_LAYOUT
-from gradience.core.audit.report import AuditReport, LayerData
+from gradience.core.audit.report import AuditReport, LayerData, LayerRow
 
 
 def render_audit(report: AuditReport, console: Console, *, verbose: bool = False) -> None:
@@ -64,7 +64,8 @@ def _print_overview(report: AuditReport, console: Console) -> None:
         line(
             console,
             f"intruder dimensions: {report.intruders_total} in {report.n_layers_with_intruders} "
-            "modules (of the top 10 of W + ΔW, |cos| < 0.5 with each of W)",
+            f"modules, {report.intruders_undecided} undecided (of the top 10 of W + ΔW, those with "
+            "|cos| < 0.5 with each of W)",
         )
 
 
@@ -128,7 +129,7 @@ def _layer_table(data: LayerData) -> Table:
     for row in data.layer_rows:
         status = "" if row.status.value == "ok" else f" [{row.status.value}]"
         table.add_row(
-            escape(row.name.removeprefix(stem) + status),
+            row.name.removeprefix(stem) + status,
             str(row.r),
             number(row.stable_rank),
             number(row.stable_rank_null),
@@ -137,9 +138,18 @@ def _layer_table(data: LayerData) -> Table:
             number(row.delta_sigma_max),
             number(row.delta_fro_norm),
             number(row.udr),
-            *((number(row.intruders.n_intruders if row.intruders else None),) * with_intruders),
+            *((_intruders(row),) * with_intruders),
         )
     return table
+
+
+def _intruders(row: LayerRow) -> str:
+    """How many there are, and how many more there may be."""
+    found = row.intruders
+    if found is None or found.n_intruders is None:
+        return NOTHING
+    more = found.n_undecided or 0
+    return f"{found.n_intruders} to {found.n_intruders + more}" if more else str(found.n_intruders)
 
 
 def _wasteful_table(report: AuditReport) -> Table:

@@ -1,10 +1,9 @@
 """The terminal view of a LayerExplanation."""
 
 from rich.console import Console
-from rich.markup import escape
 
 from gradience.cli.views.parts import heading, indented, line, number, plain_table
-from gradience.core.ranks.explanation import LayerExplanation
+from gradience.core.explaining.report import LayerExplanation
 
 
 def render_explanation(found: LayerExplanation, console: Console, *, verbose: bool = False) -> None:
@@ -40,7 +39,7 @@ def _print_policies(found: LayerExplanation, console: Console, *, verbose: bool)
     if verbose:
         table.add_column("what it measures", overflow="fold")
     for reading in found.policies:
-        measures = [escape(reading.measures)] if verbose else []
+        measures = [reading.measures] if verbose else []
         table.add_row(reading.policy, str(reading.k), *measures)
     indented(console, table)
     console.print()

@@ -18,6 +18,9 @@ from gradience.core.ranks.disagreement import PolicyTable
 from gradience.core.ranks.plans import RankPlans
 from gradience.core.ranks.suggest import RankSuggestions
 
+MAX_REASONS = 3
+"""Flagged modules whose disagreement is told in words; explain tells the others'."""
+
 MAX_PATTERN_LINES = 12
 """Lines of a rank_pattern shown without --verbose."""
 
@@ -26,6 +29,7 @@ def render_ranks(report: AuditReport, console: Console, *, verbose: bool) -> Non
     """Prints the sections that were asked for."""
     if isinstance(report.rank_policies, PolicyTable):
         indented(console, _policy_table(report.rank_policies))
+        _print_reasons(report.rank_policies, console)
         for caveat in report.rank_policies.caveats:
             line(console, caveat, "dim")
     if isinstance(report.budgets, tuple):
@@ -42,7 +46,8 @@ def render_ranks(report: AuditReport, console: Console, *, verbose: bool) -> Non
 def _policy_table(policies: PolicyTable) -> Table:
     stem = common_stem([module.name for module in policies.modules])
     short = [name.replace("stable_rank", "stable") for name in policies.policies]
-    table = plain_table("module", *short, "share", "", title=f"rank by policy, under {stem}")
+    title = "rank by policy" + (f", under {stem}" if stem else "")
+    table = plain_table("module", *short, "share", "", title=title)
     for module in policies.modules:
         mark = "flagged" if module.flagged else "differ" if module.disagree else ""
         table.add_row(
@@ -52,6 +57,16 @@ def _policy_table(policies: PolicyTable) -> Table:
             mark,
         )
     return table
+
+
+def _print_reasons(policies: PolicyTable, console: Console) -> None:
+    """Why the policies disagree, for the modules where it matters most."""
+    by_name = {module.name: module for module in policies.modules}
+    for name in policies.flagged[:MAX_REASONS]:
+        sides = "; ".join(reason.partition(";")[0] for reason in by_name[name].why)
+        line(console, f"{name}: {sides}")
+    if policies.flagged:
+        line(console, "why: gradience explain --audit-json FILE --layer NAME", "dim")
 
 
 def _plan_table(found: RankPlans) -> Table:
@@ -88,11 +103,14 @@ def _print_pattern(
     if default_r is None:
         return
     console.print()
-    console.print(f"  peft.LoraConfig(r={default_r}, rank_pattern={{", markup=False)
+    if not pattern:
+        line(console, f"peft.LoraConfig(r={default_r})")
+        return
+    line(console, f"peft.LoraConfig(r={default_r}, rank_pattern={{")
     lines = [f'      "{name}": {rank},' for name, rank in pattern.items()]
     shown = lines if verbose else lines[:MAX_PATTERN_LINES]
     for entry in shown:
-        console.print(entry, markup=False)
+        console.print(entry)
     if len(shown) < len(lines):
         console.print(f"      # {len(lines) - len(shown)} more: --verbose or --json", style="dim")
-    console.print("  })", markup=False)
+    line(console, "})")

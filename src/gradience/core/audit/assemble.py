@@ -142,13 +142,14 @@ def _with_udr(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
 
 
 def _with_intruders(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
-    found = [row.intruders.n_intruders for row in trained if row.intruders is not None]
-    known = [count for count in found if count is not None]
+    found = [row.intruders for row in trained if row.intruders is not None]
+    known = [result.n_intruders for result in found if result.n_intruders is not None]
     if not known:
         return report
     return msgspec.structs.replace(
         report,
         intruders_total=sum(known),
+        intruders_undecided=sum(result.n_undecided or 0 for result in found),
         n_layers_with_intruders=sum(count > 0 for count in known),
     )
 

@@ -206,6 +206,8 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     sdi_p90: float | None = None
     intruders_total: int | None = None
     """Intruder dimensions over all modules, where they were looked for."""
+    intruders_undecided: int | None = None
+    """Directions that the bounds leave open."""
     n_layers_with_intruders: int | None = None
     gain: Gain
     per_module_gain: tuple[ModuleGain, ...]

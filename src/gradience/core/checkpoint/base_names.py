@@ -191,7 +191,7 @@ def _adds(other: Head, head: Head, tail: str) -> bool:
         return False
     if not head:
         return TOWERS.isdisjoint(other) and _stands_alone(tail, other)
-    return tail.split(".")[0].isdigit() or TOWERS.isdisjoint(other[:more])
+    return _numbered(tail) or TOWERS.isdisjoint(other[:more])
 
 
 def _stands_alone(tail: str, left_out: Head) -> bool:
@@ -199,8 +199,11 @@ def _stands_alone(tail: str, left_out: Head) -> bool:
 
     A ``classifier`` is not ``decode_head.classifier``, and layer 0 is one of several stacks'.
     """
-    numbered = tail.split(".")[0].isdigit()
-    return not numbered and (WRAPPERS.issuperset(left_out) or is_embedding(tail))
+    return not _numbered(tail) and (WRAPPERS.issuperset(left_out) or is_embedding(tail))
+
+
+def _numbered(tail: str) -> bool:
+    return tail.split(".", maxsplit=1)[0].isdigit()
 
 
 def _unwrapped(head: Head) -> Head:

@@ -29,7 +29,7 @@ class CheckpointFacts:
     """``quantization_config``; empty where there is none."""
 
     def transposed(self, *, expert: bool) -> bool:
-        """Whether the model stores linear weights, or those of stacked experts, as (d_in, d_out)."""
+        """Whether linear weights, or those of stacked experts, are stored as (d_in, d_out)."""
         return self.model_type in (TRANSPOSED_EXPERTS if expert else CONV1D_MODELS)
 
 

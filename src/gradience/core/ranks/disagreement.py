@@ -8,6 +8,7 @@ import msgspec
 
 from gradience.core.errors import ConfigError
 from gradience.core.numbers import quantile
+from gradience.core.ranks.policy_meanings import disagreement_reasons
 
 ImportanceMetric = Literal["energy_share", "params_share"]
 """What the importance of a module may be measured by."""
@@ -55,6 +56,8 @@ class ModulePolicies(msgspec.Struct, frozen=True, kw_only=True):
     flagged: bool = False
     reasons: tuple[str, ...] = ()
     """Why a disagreeing module is not flagged."""
+    why: tuple[str, ...] = ()
+    """What the policies that ask for most and for least look at, where they disagree."""
 
 
 class PolicyTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,4 +138,5 @@ def _judge(
         priority_score=uniform_mult * spread / threshold if disagree else 0.0,
         flagged=disagree and not reasons,
         reasons=tuple(reasons),
+        why=disagreement_reasons(ks) if disagree else (),
     )

@@ -1,4 +1,4 @@
-"""What each rank policy measures, and what moves it, in one sentence each."""
+"""What each rank policy and budget measures, and what moves the policies, in a sentence each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -51,50 +51,64 @@ _MEANINGS: Mapping[str, _Meaning] = {
     ),
 }
 
+_BUDGETS: Mapping[str, str] = {
+    "budget": "The rank where all modules together lose the least energy on {percent} of their "
+    "parameters.",
+    "budget_params": "The rank where all modules together lose the least energy on {t} parameters.",
+    "budget_error": "The rank where all modules together meet a relative error of {percent} with "
+    "the fewest parameters.",
+}
+"""They weigh all modules together, so none disagrees with the policies of one spectrum."""
+
 UNKNOWN = "A policy that this version does not know."
 
 
 def policy_meaning(label: str) -> str:
-    """One sentence on what a policy measures.
+    """One sentence on what a policy or budget measures.
 
     Args:
-        label: The policy as text, such as ``energy@0.90``.
+        label: Its text, such as ``energy@0.90``.
 
     Returns:
         The sentence, with the threshold in it; :data:`UNKNOWN` for another tool's policy.
     """
     name, _, threshold = label.partition("@")
-    meaning = _MEANINGS.get(name)
-    if meaning is None:
-        return UNKNOWN
-    return meaning.measures.format(t=threshold or "t", percent=_percent(threshold))
+    measures = _MEANINGS[name].measures if name in _MEANINGS else _BUDGETS.get(name, UNKNOWN)
+    return measures.format(t=_number(threshold), percent=_percent(threshold))
 
 
 def disagreement_reasons(k_by_policy: Mapping[str, int]) -> tuple[str, ...]:
     """Why the policies that ask for most and for least differ.
 
     Args:
-        k_by_policy: Policy label → k.
+        k_by_policy: Policy label → k; budgets are passed over.
 
     Returns:
         A sentence for the highest and one for the lowest; none where all ask for the same.
     """
-    if not k_by_policy or min(k_by_policy.values()) == max(k_by_policy.values()):
+    ranks = {label: k for label, k in k_by_policy.items() if _name(label) not in _BUDGETS}
+    if len(set(ranks.values())) <= 1:
         return ()
     return tuple(
-        _extreme(end, k, [label for label, found in k_by_policy.items() if found == k])
-        for end, k in (
-            ("most", max(k_by_policy.values())),
-            ("least", min(k_by_policy.values())),
-        )
+        _extreme(end, k, [label for label, found in ranks.items() if found == k])
+        for end, k in (("most", max(ranks.values())), ("least", min(ranks.values())))
     )
 
 
 def _extreme(end: str, k: int, labels: Sequence[str]) -> str:
-    names = dict.fromkeys(label.partition("@")[0] for label in labels)
+    names = dict.fromkeys(map(_name, labels))
     movers = [_MEANINGS[name].moved_by for name in names if name in _MEANINGS]
     verb = "asks" if len(labels) == 1 else "ask"
     return f"{', '.join(labels)} {verb} for {end} ({k})" + "".join(f"; {m}" for m in movers)
+
+
+def _name(label: str) -> str:
+    return label.partition("@")[0]
+
+
+def _number(threshold: str) -> str:
+    """Without the zeros behind the point."""
+    return threshold.rstrip("0").rstrip(".") if "." in threshold else threshold or "t"
 
 
 def _percent(threshold: str) -> str:

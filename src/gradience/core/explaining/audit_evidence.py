@@ -65,6 +65,11 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     utilization_vs_null: float | None = None
 
     @property
+    def measured(self) -> bool:
+        """Whether the module has a spectrum: an untrained or unreadable one has none."""
+        return self.status == "ok"
+
+    @property
     def update_norm(self) -> float | None:
         """‖ΔW‖_F, scaled."""
         return self.frob_norm_scaled if self.delta_fro_norm is None else self.delta_fro_norm

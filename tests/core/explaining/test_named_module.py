@@ -3,7 +3,7 @@
 import pytest
 
 from gradience.core.errors import ConfigError
-from gradience.core.ranks.named_module import NamePolicy, find_module
+from gradience.core.explaining.named_module import NamePolicy, find_module
 
 NAMES = [f"layers.{i}.attn.{part}" for i in (1, 10) for part in ("q", "xq")]
 

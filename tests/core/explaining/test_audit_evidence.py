@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gradience.core.errors import ConfigError
-from gradience.core.ranks.audit_evidence import audit_evidence
+from gradience.core.explaining.audit_evidence import audit_evidence
 from gradience.core.ranks.disagreement import policy_table
 from tests.shared_data import SHARED, needs_shared_data
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from gradience.core.errors import ConfigError
+from gradience.core.explaining.explain import NO_NULL, NO_POLICIES, NO_ROW, explain_layer
+from gradience.core.explaining.report import LayerExplanation
 from gradience.core.ranks.disagreement import policy_table
-from gradience.core.ranks.explain import NO_NULL, NO_POLICIES, NO_ROW, explain_layer
-from gradience.core.ranks.explanation import LayerExplanation
 from gradience.core.spectra.null_baseline import NullComparison
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -172,6 +172,7 @@ def test_a_module_without_a_spectrum_has_nothing_to_refute(status: str) -> None:
         None,
     )
     assert found.experiment.startswith("Nothing is suggested")
+    assert found.missing == ()
 
 
 def test_an_older_audit_lacks_the_null() -> None:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 import attrs
 
 from gradience.core.adapter.module_names import module_type
-from gradience.core.ranks.audit_evidence import AuditEvidence, AuditRow, audit_evidence
-from gradience.core.ranks.criteria import RANK_ROUNDING
-from gradience.core.ranks.disagreement import DisagreementPolicy, ModulePolicies, policy_table
-from gradience.core.ranks.explanation import (
+from gradience.core.explaining.audit_evidence import AuditEvidence, AuditRow, audit_evidence
+from gradience.core.explaining.named_module import NamePolicy, find_module
+from gradience.core.explaining.report import (
     Disagreement,
     Importance,
     LayerExplanation,
@@ -18,7 +17,8 @@ from gradience.core.ranks.explanation import (
     PolicyReading,
     SpectrumFacts,
 )
-from gradience.core.ranks.named_module import NamePolicy, find_module
+from gradience.core.ranks.criteria import RANK_ROUNDING
+from gradience.core.ranks.disagreement import DisagreementPolicy, ModulePolicies, policy_table
 from gradience.core.ranks.policy_meanings import disagreement_reasons, policy_meaning
 from gradience.core.ranks.suggest import SuggestionPolicy, pattern_for, snap_up
 
@@ -53,7 +53,7 @@ def explain_layer(
 
     Args:
         audit: This version's report or a file of the original tool
-            (:func:`gradience.core.ranks.audit_evidence.audit_evidence`).
+            (:func:`gradience.core.explaining.audit_evidence.audit_evidence`).
         layer: The module's full name, with or without PEFT's prefix, or an ending of it, from a
             dot on, that no other module has.
         policy: Thresholds.
@@ -195,7 +195,9 @@ def _importance(verdict: ModulePolicies, metric: str) -> Importance:
         reading = f"Flagged: the policies differ by {verdict.spread}, and it holds {share}."
     elif verdict.disagree:
         reasons = "; ".join(verdict.reasons) or "the audit gives no reason"
-        reading = f"The policies differ by {verdict.spread}, but not flagged ({share}): {reasons}."
+        reading = (
+            f"Not flagged, though the policies differ by {verdict.spread} ({share}): {reasons}."
+        )
     else:
         reading = f"Not flagged: the policies differ by {verdict.spread} only ({share})."
     return Importance(
@@ -251,5 +253,6 @@ def _experiment(
 
 def _missing(row: AuditRow | None, *, has_policies: bool) -> tuple[str, ...]:
     lacks_null = row is not None and bool(row.stable_rank) and row.stable_rank_null is None
-    lacking = {NO_ROW: row is None, NO_POLICIES: not has_policies, NO_NULL: lacks_null}
+    lacks_policies = not has_policies and (row is None or row.measured)
+    lacking = {NO_ROW: row is None, NO_POLICIES: lacks_policies, NO_NULL: lacks_null}
     return tuple(text for text, lacks in lacking.items() if lacks)

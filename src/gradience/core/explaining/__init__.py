@@ -1,0 +1,1 @@
+"""One module of an audit explained: its policies, why they disagree, what would decide."""
