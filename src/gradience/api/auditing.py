@@ -54,7 +54,8 @@ def audit(
             (``hf://owner/name``, ``s3://…`` and whatever else fsspec opens).
         adapter_config: Its configuration, where it lies elsewhere.
         weights: Its weights, where they lie elsewhere.
-        initial_adapter: The adapter that training began with, for PiSSA, OLoRA, LoRA-GA, CorDA.
+        initial_adapter: The adapter that training began with, whose factors are taken away: needed
+            for PiSSA, OLoRA, LoRA-GA, CorDA.
         base_model: Folder (or id in the local Hub cache) of the base model, for UDR and SDI.
         base_norms_cache: A file that keeps the base weights' norms between audits.
         intruders: Looks for intruder dimensions; needs ``base_model``.
@@ -126,7 +127,12 @@ def audit_lora_state_dict(
         config_place=MEMORY,
         place=MEMORY,
     )
-    source = AuditSource(peft_dir=MEMORY, adapter_config_path=MEMORY, adapter_weights_path=MEMORY)
+    source = AuditSource(
+        peft_dir=MEMORY,
+        adapter_config_path=None if adapter_config is None else MEMORY,
+        adapter_weights_path=MEMORY,
+        base_model=base_model,
+    )
     request = AuditRequest(
         base=_base_request(base_model, None, intruders=False),
         policy=policy or AuditPolicy(layers=True),

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from gradience.core.ranks.explain import explain_layer
-from gradience.core.ranks.explanation import LayerExplanation
+from gradience.core.explaining.explain import explain_layer
+from gradience.core.explaining.report import LayerExplanation
 from gradience.shell.files import read_mapping
 
 StrPath = str | os.PathLike[str]

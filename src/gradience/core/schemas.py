@@ -7,9 +7,9 @@ import msgspec
 
 from gradience.core.audit.report import AuditReport
 from gradience.core.checking.check import CheckReport
+from gradience.core.explaining.report import LayerExplanation
 from gradience.core.monitoring.report import MonitorReport
 from gradience.core.nonfinite import NONFINITE_KEY
-from gradience.core.ranks.explanation import LayerExplanation
 from gradience.core.telemetry.events import EXTRAS_WIRE_KEY, KnownEvent
 
 SchemaName = Literal["telemetry", "check", "monitor", "audit", "explain"]
