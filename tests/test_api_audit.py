@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from safetensors.numpy import save_file
 
 from gradience.api import append_audit, audit, audit_lora_peft_dir, audit_lora_state_dict
 from gradience.core.audit.report import AuditReport, LayerData
@@ -113,6 +114,7 @@ def test_other_layouts_in_memory_need_no_config() -> None:
     state = {"lora_unet_x.lora_down.weight": a, "lora_unet_x.lora_up.weight": b}
     report = audit_lora_state_dict(state)
     assert (report.layout, set(rows_of(report))) == ("kohya", {"lora_unet_x"})
+    assert report.adapter_config_path is None
 
 
 def test_torch_tensors_of_any_dtype_are_arrays() -> None:
@@ -124,6 +126,14 @@ def test_torch_tensors_of_any_dtype_are_arrays() -> None:
             rows_of(audit_lora_state_dict(kind, lora_config()))[Q_PROJ] for kind in (state, wide)
         )
         assert found.delta_fro_norm == pytest.approx(expected.delta_fro_norm, rel=1e-12)
+
+
+def test_the_base_model_of_an_adapter_in_memory_is_named(tmp_path: Path) -> None:
+    base = np.random.default_rng(5).standard_normal((10, 12)).astype(np.float32)
+    save_file({f"{Q_PROJ}.weight": base}, tmp_path / "model.safetensors")
+    state = state_dict({Q_PROJ: factors()})
+    report = audit_lora_state_dict(state, lora_config(), base_model=str(tmp_path))
+    assert (report.base_model, report.n_layers_with_udr) == (str(tmp_path), 1)
 
 
 def test_other_methods_in_memory_are_declined() -> None:
@@ -174,6 +184,24 @@ def test_an_audit_is_appended_to_the_last_run(tmp_path: Path) -> None:
     *_, last = TelemetryReader(run).iter_events()
     assert isinstance(last, Metrics)
     assert (last.run_id, last.step, last.kind) == ("the-run", 7, "lora_audit")
+
+
+def test_an_appended_audit_is_not_redacted(tmp_path: Path) -> None:
+    append_audit(_report(), tmp_path / "run.jsonl")
+    assert "REDACTED" not in (tmp_path / "run.jsonl").read_text()
+
+
+def test_a_norm_cache_that_cannot_be_kept_is_no_issue_of_the_run(tmp_path: Path) -> None:
+    folder = write_modules(tmp_path / "adapter", {Q_PROJ: factors()})
+    base = np.ones((10, 12), np.float32)
+    save_file({f"{Q_PROJ}.weight": base}, tmp_path / "model.safetensors")
+    cache = tmp_path / "private"
+    cache.write_text("no folder")
+    report = audit(folder, base_model=str(tmp_path), base_norms_cache=cache / "norms.json")
+    assert str(cache) in findings_of(report)["norms_not_kept"].message
+    assert str(cache) in "".join(report.issues)
+    append_audit(report, tmp_path / "run.jsonl")
+    assert "private" not in (tmp_path / "run.jsonl").read_text()
 
 
 def test_appending_keeps_what_was_there(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_the_layers_of_kohyas_unet_have_names() -> None:
     rows = rows_of(report).values()
     assert {row.module_type for row in rows} == {"attn"}
     assert len({row.layer_name for row in rows}) == 16
-    assert findings_of(report)["layout_note"].message.startswith("128 modules have no alpha")
+    assert findings_of(report)["layout_note"].message.startswith("no alpha tensor for 128 modules")
 
 
 def test_numbered_modules_have_no_layer_and_token_rows_are_counted() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gradience.core.numbers import nesting_depth, real_number
+from gradience.core.numbers import counted, nesting_depth, real_number
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,11 @@ from gradience.core.numbers import nesting_depth, real_number
 )
 def test_numbers_are_floats(value: float, expected: float) -> None:
     assert real_number(value) == expected
+
+
+def test_one_thing_is_counted_in_the_singular() -> None:
+    found = [counted(n, "module") for n in (0, 1, 2)]
+    assert found == ["0 modules", "1 module", "2 modules"]
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [1]])

@@ -55,7 +55,8 @@ def audit_command(
         layers: Show every module.
         top_wasteful: Show this many modules whose unused rank costs the most parameters.
         suggest_per_layer: Suggest a rank per module, as a rank_pattern for PEFT.
-        top_singular_values: Keep this many singular values of each module's update.
+        top_singular_values: Show this many singular values of each module's update (in the JSON
+            with --layers).
         append: Append the summary to this telemetry file.
         base_model: Folder (or id in the local Hub cache) of the base model, for UDR and SDI.
         base_norms_cache: Keep the base weights' norms in this file between audits.
@@ -93,7 +94,7 @@ def audit_command(
             exact=exact,
             device=device,
             policy=AuditPolicy(
-                layers=layers or (verbose and not json),
+                layers=layers or ((verbose or top_singular_values > 0) and not json),
                 suggest_per_layer=suggest_per_layer,
                 top_wasteful=top_wasteful,
                 disagreement=DisagreementPolicy(

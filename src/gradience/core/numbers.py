@@ -1,4 +1,4 @@
-"""Numbers out of untyped data."""
+"""Numbers out of untyped data, what a report says of many, and how it words a count."""
 
 import math
 from collections.abc import Iterable
@@ -20,6 +20,11 @@ def real_number(value: object) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 module``, ``2 modules``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def mean_known(values: Iterable[float | None]) -> float | None:

@@ -49,7 +49,8 @@ class AuditRequest:
     adapter_config: Path | None = None
     weights: Path | None = None
     initial: Path | None = None
-    """The adapter that training began with, for initialisations that move base weight."""
+    """The adapter that training began with, whose factors are taken away; initialisations that move
+    base weight need it."""
     base: BaseRequest | None = None
     options: ModuleOptions = ModuleOptions()
     policy: AuditPolicy = AuditPolicy()
@@ -160,10 +161,10 @@ def _open(
     if not contents.pairs and not contents.incomplete:
         raise UnsupportedAdapterError(unknown_layout(file))
     moved = contents.config.initialisation_in_factors if contents.config else None
-    if moved is None:
+    if moved is None and request.initial is None:
         return _OpenAdapter(contents, weights)
     initial = find_initial(moved, contents, place, request.initial)
-    if initial is None:
+    if initial is None and moved is not None:
         raise refuse_moved_weights(moved, file.config_place)
     return _OpenAdapter(contents, weights, initial)
 

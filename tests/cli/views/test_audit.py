@@ -55,3 +55,28 @@ def test_undecided_intruders_are_shown_as_a_range(
     shown = _shown(replace(report, layer_data=LayerData(layer_rows=rows)), capsys)
     row = next(line for line in shown.splitlines() if line.strip().startswith("layers.0.q"))
     assert row.rstrip().endswith(words)
+
+
+def test_singular_values_stand_in_the_rows_where_they_were_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_modules(tmp_path, {"layers.0.q_proj": factors()})
+    policy = AuditPolicy(layers=True)
+    report = audit(folder, top_singular_values=2, policy=policy)
+    assert isinstance(report.layer_data, LayerData)
+    first, second = report.layer_data.layer_rows[0].top_singular_values
+    assert f"{first:.3g} {second:.3g}" in _shown(report, capsys)
+    assert "σ(ΔW)" not in _shown(audit(folder, policy=policy), capsys)
+
+
+def test_experts_are_counted_apart_from_modules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_modules(tmp_path, {"layers.0.mlp.experts": factors(r=6, d_in=9, d_out=8)})
+    settings = tmp_path / "config.json"
+    target = '["mlp.experts.gate_up_proj"]'
+    settings.write_text(
+        f'{{"peft_type": "LORA", "r": 3, "lora_alpha": 3, "target_parameters": {target}}}'
+    )
+    shown = _shown(audit(folder, adapter_config=settings), capsys)
+    assert "1 module (2 updates with the experts')" in shown

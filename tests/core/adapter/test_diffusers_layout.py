@@ -38,10 +38,8 @@ def test_every_form_names_the_same_module(form: tuple[str, str]) -> None:
     assert (pair.module, pair.rank, pair.update_shape) == (f"{BLOCK}.to_q", 4, (8, 6))
     assert pair.scaling.scale == 1.0
     (note,) = contents.notes
-    assert note.startswith(
-        "1 modules have neither an alpha tensor nor a configuration in the header"
-    )
-    assert note.endswith("; diffusers scales them by 1")
+    assert note.startswith("1 module without an alpha tensor or a configuration in the header")
+    assert note.endswith("; diffusers scales by 1")
 
 
 @pytest.mark.parametrize("end", ["alpha", "lora.alpha"])
@@ -59,7 +57,7 @@ def test_the_header_scales_by_component_with_patterns() -> None:
     scalings = [pair.scaling for pair in contents.pairs]
     assert scalings[0] == (4, 6.0, 1.5)
     assert scalings[1].scale == 1.0
-    assert contents.notes[0].startswith("1 modules have neither")
+    assert contents.notes[0].startswith("1 module without")
 
 
 def test_the_header_may_ask_for_rslora() -> None:

@@ -26,7 +26,7 @@ def test_the_scale_is_alpha_over_rank() -> None:
 def test_without_alphas_the_scale_is_one_and_that_is_told() -> None:
     contents = read_kohya([*_pair(), *_pair("b")], {f"{MODULE}.alpha": 2.0}, {})
     assert [pair.scaling.scale for pair in contents.pairs] == [0.5, 1.0]
-    assert contents.notes == ("1 modules have no alpha tensor; loaders scale them by 1",)
+    assert contents.notes == ("no alpha tensor for 1 module; loaders scale by 1",)
     configured = read_kohya(_pair(), {}, {"ss_network_alpha": "16"})
     assert configured.notes[0].endswith("by 1, though ss_network_alpha is 16")
 

@@ -78,7 +78,7 @@ def test_expressions_and_no_targets_are_not_judged(targets: object) -> None:
 @pytest.mark.parametrize("name", ["q.lora_diag", "q.lora_A", "q.lora_A.weight"])
 def test_what_is_not_audited_is_told_with_its_shape(name: str) -> None:
     found = _beside(name, shape=(4,))["not_audited"]
-    assert f"1 LoRA tensors of a form that is not audited: {PREFIX}{name} (4,)" in found.message
+    assert f"1 LoRA tensor of a form that is not audited: {PREFIX}{name} (4,)" in found.message
     assert "shard that was saved without gathering" in found.remedy
     assert (found.severity, found.modules) == (Severity.WARNING, (PREFIX + name,))
 
@@ -89,21 +89,28 @@ def test_a_target_whose_tensors_are_not_audited_is_not_called_missing() -> None:
 
 
 @pytest.mark.parametrize("by_config", [False, True])
-def test_dora_is_told_from_config_or_tensors(*, by_config: bool) -> None:
-    tensors = tensors_of(tensor_pair())
-    if not by_config:
-        tensors.append(TensorInfo(f"{Q_PROJ}.lora_magnitude_vector", (10,), "F32"))
-    found = _findings(tensors, use_dora=by_config)["dora"]
-    assert found.severity is Severity.INFO
-    assert found.message.startswith(f"DoRA: {int(not by_config)} magnitude vectors rescale")
-    assert "not in these numbers" in found.message
+def test_dora_is_told_by_its_magnitudes(*, by_config: bool) -> None:
+    magnitude = TensorInfo(f"{Q_PROJ}.lora_magnitude_vector", (10,), "F32")
+    found = _findings([*tensors_of(tensor_pair()), magnitude], use_dora=by_config)
+    assert set(found) == {"dora"}
+    assert found["dora"].severity is Severity.INFO
+    assert "rescaled to a learned length (1 magnitude vector)" in found["dora"].message
+    assert "not in these numbers" in found["dora"].message
+
+
+def test_dora_without_magnitudes_is_a_warning() -> None:
+    found = _findings(tensors_of(tensor_pair()), use_dora=True)
+    assert set(found) == {"dora_without_magnitudes"}
+    assert found["dora_without_magnitudes"].severity is Severity.WARNING
+    assert "holds no magnitude vector" in found["dora_without_magnitudes"].message
 
 
 def test_copies_are_told() -> None:
     copy = tensor_pair("score.modules_to_save")
     found = _findings(tensors_of(tensor_pair("score"), copy))["pair_stored_again"]
     assert (found.severity, found.modules) == (Severity.INFO, ("score",))
-    assert "1 further copies of LoRA pairs" in found.message
+    assert "LoRA pairs stored again" in found.message
+    assert "(1 in all), for score" in found.message
     assert "either a LoRA target or in modules_to_save" in found.remedy
 
 
@@ -158,7 +165,7 @@ def test_a_layout_without_config_has_no_targets_to_miss() -> None:
     [
         (None, "twin_not_compared", Severity.INFO, "b.bin lies beside .* not compared .*: why"),
         ((), "twin_differs", Severity.WARNING, "b.bin holds other weights .* file: why"),
-        (("t",), "twin_differs", Severity.WARNING, r"1 tensors are not in it \(t\); why"),
+        (("t",), "twin_differs", Severity.WARNING, r"1 tensor not in it \(t\); why"),
     ],
 )
 def test_a_twin_is_told(
@@ -168,6 +175,17 @@ def test_a_twin_is_told(
     assert (found.code, found.severity) == (code, severity)
     assert re.search(words, found.message)
     assert found.modules == (missing or ())
+
+
+def test_a_twin_that_only_lacks_tensors_has_no_empty_end() -> None:
+    found = twin_finding("b.bin", ["s", "t"], "")
+    assert found.message.endswith("audited file: 2 tensors not in it (s, t)")
+
+
+def test_what_was_taken_away_without_a_method_is_told() -> None:
+    assert initial_finding(None, "first", 1).message.startswith(
+        "those of first were taken away from 1 module. The update is"
+    )
 
 
 def test_what_was_taken_away_is_told() -> None:

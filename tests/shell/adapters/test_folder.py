@@ -80,6 +80,15 @@ def test_missing_weights_tell_what_the_folder_holds(tmp_path: Path) -> None:
         find_adapter(_files(tmp_path, "notes.txt"))
 
 
+def test_adapters_in_folders_below_are_named(tmp_path: Path) -> None:
+    for name in ("checkpoint-500", "checkpoint-1000"):
+        _files(tmp_path / name, "adapter_model.safetensors")
+    (tmp_path / "runs").mkdir()
+    words = r"in its folders checkpoint-1000, checkpoint-500: name one of them\.$"
+    with pytest.raises(AdapterError, match=words):
+        find_adapter(tmp_path)
+
+
 def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"expected adapter_model\.safetensors or .* nothing"):
         find_adapter(tmp_path)

@@ -113,9 +113,23 @@ def test_factors_of_another_adapter_are_refused(
         audit(trained, initial_adapter=given)
 
 
+def test_factors_that_are_named_are_taken_away_from_any_lora(tmp_path: Path, initial: Path) -> None:
+    _assert_subtracted(write_modules(tmp_path / "plain", TRAINED), initial, initial)
+
+
+def test_initial_factors_without_a_config_are_refused_by_their_own_place(
+    trained: Path, initial: Path
+) -> None:
+    (initial / "adapter_config.json").unlink()
+    with pytest.raises(AdapterError, match=r"expected \S*initial/adapter_config\.json beside"):
+        audit(trained, initial_adapter=initial)
+
+
 def test_a_place_that_is_not_there_is_refused(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match=r"nowhere.*found nothing"):
-        audit(trained, initial_adapter=tmp_path / "nowhere")
+    plain = write_modules(tmp_path / "plain", TRAINED)
+    for folder in (trained, plain):
+        with pytest.raises(AdapterError, match=r"nowhere.*found nothing"):
+            audit(folder, initial_adapter=tmp_path / "nowhere")
 
 
 def test_training_that_changed_nothing_is_untrained(tmp_path: Path) -> None:

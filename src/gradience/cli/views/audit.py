@@ -18,6 +18,7 @@ from gradience.cli.views.parts import (
 from gradience.cli.views.ranks import render_ranks
 from gradience.core.adapter.peft_layout import PEFT_LAYOUT
 from gradience.core.audit.report import AuditReport, LayerData, LayerRow
+from gradience.core.numbers import counted
 
 
 def render_audit(report: AuditReport, console: Console, *, verbose: bool = False) -> None:
@@ -41,7 +42,7 @@ def render_audit(report: AuditReport, console: Console, *, verbose: bool = False
 def _print_overview(report: AuditReport, console: Console) -> None:
     ranks = sorted({gain.r for gain in report.per_module_gain})
     shown = f"r {', '.join(map(str, ranks))}; " if ranks else ""
-    line(console, f"{report.n_layers} modules, {shown}{report.total_lora_params:,} LoRA parameters")
+    line(console, f"{_size(report)}, {shown}{report.total_lora_params:,} LoRA parameters")
     if report.layout != PEFT_LAYOUT:
         line(console, f"layout: {report.layout}")
     others = ", ".join(
@@ -67,6 +68,13 @@ def _print_overview(report: AuditReport, console: Console) -> None:
             f"modules, {report.intruders_undecided} undecided (of the top 10 of W + ΔW, those with "
             "|cos| < 0.5 with each of W)",
         )
+
+
+def _size(report: AuditReport) -> str:
+    """How many modules; of those with experts, how many updates."""
+    if report.n_modules == report.n_layers:
+        return counted(report.n_layers, "module")
+    return f"{counted(report.n_modules, 'module')} ({report.n_layers:,} updates with the experts')"
 
 
 def _type_table(report: AuditReport) -> Table:
@@ -125,7 +133,9 @@ def _layer_table(data: LayerData) -> Table:
     stem = common_stem([row.name for row in data.layer_rows])
     names = ("r", "stable", "noise", "erank", "k@90 %", "σ₁(ΔW)", "‖ΔW‖F", "UDR")
     with_intruders = any(row.intruders is not None for row in data.layer_rows)
-    table = plain_table("module", *names, *(("intruders",) if with_intruders else ()))
+    with_values = any(row.top_singular_values for row in data.layer_rows)
+    asked = (*(("intruders",) if with_intruders else ()), *(("σ(ΔW)",) if with_values else ()))
+    table = plain_table("module", *names, *asked)
     for row in data.layer_rows:
         status = "" if row.status.value == "ok" else f" [{row.status.value}]"
         table.add_row(
@@ -139,6 +149,7 @@ def _layer_table(data: LayerData) -> Table:
             number(row.delta_fro_norm),
             number(row.udr),
             *((_intruders(row),) * with_intruders),
+            *((" ".join(map(number, row.top_singular_values)),) * with_values),
         )
     return table
 

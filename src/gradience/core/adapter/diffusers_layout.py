@@ -19,6 +19,7 @@ from gradience.core.adapter.tensors import (
     TensorKind,
 )
 from gradience.core.errors import ConfigError
+from gradience.core.numbers import counted
 from gradience.core.telemetry.json_text import parse_json
 
 DIFFUSERS_LAYOUT = "diffusers"
@@ -85,8 +86,8 @@ def read_diffusers(
 
 def _unscaled_note(count: int) -> str:
     return (
-        f"{count} modules have neither an alpha tensor nor a configuration in the header; "
-        "diffusers scales them by 1"
+        f"{counted(count, 'module')} without an alpha tensor or a configuration in the header; "
+        "diffusers scales by 1"
     )
 
 

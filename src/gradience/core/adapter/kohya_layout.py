@@ -12,6 +12,7 @@ from gradience.core.adapter.tensors import (
     TensorInfo,
     TensorKind,
 )
+from gradience.core.numbers import counted
 
 KOHYA_LAYOUT = "kohya"
 
@@ -77,7 +78,7 @@ def read_kohya(
 def _notes(without_alpha: set[str], metadata: Mapping[str, str]) -> tuple[str, ...]:
     if not without_alpha:
         return ()
-    note = f"{len(without_alpha)} modules have no alpha tensor; loaders scale them by 1"
+    note = f"no alpha tensor for {counted(len(without_alpha), 'module')}; loaders scale by 1"
     configured = metadata.get("ss_network_alpha")
     return (note if configured is None else f"{note}, though ss_network_alpha is {configured}",)
 

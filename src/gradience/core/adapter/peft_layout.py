@@ -138,7 +138,7 @@ def _named_pairs(
             pair = _adalora_pair(name, a, b, config)
             number = ranks.get(raw) or float(config.init_r)
             found[key] = _with_values(pair, values.get(key), number)
-        elif parameters := _targeted_parameters(config, inner, is_stack=_is_stack(name, a, config)):
+        elif parameters := _targeted_parameters(config, name, a):
             depth = name[len(inner) :].count(".base_layer")
             known = len(parameters) == levels[inner]
             parameter = parameters[levels[inner] - 1 - depth] if known else None
@@ -193,16 +193,18 @@ def _is_stack(module: str, a: TensorInfo, config: PeftLoraConfig) -> bool:
     return a.shape[0] > module_scaling(config, module).r
 
 
-def _targeted_parameters(config: PeftLoraConfig, module: str, *, is_stack: bool) -> tuple[str, ...]:
-    """The parameters of a module that ``target_parameters`` names, in the order of definition.
+def _targeted_parameters(config: PeftLoraConfig, name: str, a: TensorInfo) -> tuple[str, ...]:
+    """The parameters of a factor's module that ``target_parameters`` names, as they are defined.
 
     A target without a path is of whatever module has such a parameter: of stacks of experts, as
     far as a file can tell.
     """
+    module = _BASE_LAYERS.sub("", name)
     found = []
     for target in config.target_parameters:
         path, _, parameter = target.rpartition(".")
-        if is_stack if not path else module == path or module.endswith("." + path):
+        named = module == path or module.endswith("." + path)
+        if named if path else _is_stack(name, a, config):
             found.append(parameter)
     order = {name: place for place, name in enumerate(PARAMETER_ORDER)}
     return tuple(sorted(set(found), key=lambda name: (order.get(name, len(order)), name)))

@@ -1,6 +1,7 @@
 """From the modules' rows to the report."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import attrs
 import msgspec
@@ -21,6 +22,11 @@ from gradience.core.audit.report import (
 )
 from gradience.core.audit.sections import module_ranks, module_spectra, with_sections
 from gradience.core.dominance.gain import (
+    Composition,
+    ConcentrationPolicy,
+    Gain,
+    GlobalGain,
+    LayerGain,
     ModuleGain,
     composition,
     gain_summary,
@@ -74,9 +80,7 @@ def assemble(
     found = group_findings([*findings, *(f for module in modules for f in module.findings)])
     evidence = _rank_evidence(trained)
     overall = suggest_global(ranks, policy.suggestion, evidence)
-    gains = [_gain(row) for row in trained]
-    layers = layer_gains(gains)
-    shares = composition(layers, policy.concentration)
+    gains = _gains(trained, policy.concentration)
     report = AuditReport(
         peft_dir=source.peft_dir,
         adapter_config_path=source.adapter_config_path,
@@ -85,6 +89,7 @@ def assemble(
         layout=contents.layout,
         peft_type=contents.config.peft_type if contents.config else LORA,
         total_lora_params=sum(row.params for row in rows),
+        n_modules=len({row.module for row in rows}),
         n_layers=len(rows),
         n_layers_untrained=sum(row.status is ModuleStatus.UNTRAINED for row in rows),
         stable_rank_mean=evidence["stable_rank_mean"],
@@ -103,11 +108,11 @@ def assemble(
         delta_frob_norm_scaled_mean=mean_known([row.delta_fro_norm for row in trained]),
         delta_frob_norm_scaled_p50=quantile([row.delta_fro_norm for row in trained], 0.5),
         delta_frob_norm_scaled_p90=quantile([row.delta_fro_norm for row in trained], 0.9),
-        gain=gain_summary(gains, layers, shares, policy.concentration),
-        per_module_gain=tuple(gains),
-        per_layer_gain=layers,
-        global_gain=global_gain(gains, shares, policy.concentration),
-        composition=shares,
+        gain=gains.overall,
+        per_module_gain=gains.modules,
+        per_layer_gain=gains.layers,
+        global_gain=gains.shared_out,
+        composition=gains.composition,
         global_suggestions=overall,
         rank_plans=_plans(modules, ranks, policy),
         other_tensors=_count_others(contents, lambda _: 1),
@@ -179,6 +184,24 @@ def _plans(
 ) -> RankPlans:
     wanted = {rank.name: rank.energy_rank_90 for rank in ranks if rank.energy_rank_90 is not None}
     return rank_plans(module_spectra(modules), wanted, policy.plans)
+
+
+class _Gains(NamedTuple):
+    """Where the sizes of the updates lie."""
+
+    overall: Gain
+    modules: tuple[ModuleGain, ...]
+    layers: tuple[LayerGain, ...]
+    shared_out: GlobalGain
+    composition: Composition
+
+
+def _gains(trained: Sequence[LayerRow], policy: ConcentrationPolicy) -> _Gains:
+    modules = tuple(_gain(row) for row in trained)
+    layers = layer_gains(modules)
+    shares = composition(layers, policy)
+    overall = gain_summary(modules, layers, shares, policy)
+    return _Gains(overall, modules, layers, global_gain(modules, shares, policy), shares)
 
 
 def _gain(row: LayerRow) -> ModuleGain:

@@ -8,6 +8,7 @@ from gradience.core.adapter.peft_layout import base_module_name, lora_module
 from gradience.core.adapter.scaling import unmatched_keys
 from gradience.core.adapter.tensors import AdapterContents, LoraPair, TensorInfo, TensorKind
 from gradience.core.audit.report import Finding
+from gradience.core.numbers import counted
 from gradience.core.severity import Severity
 
 MAX_LISTED = 8
@@ -54,23 +55,25 @@ def twin_finding(name: str, missing: Sequence[str] | None, detail: str) -> Findi
             code="twin_not_compared",
             message=f"{name} lies beside the audited file and was not compared with it: {detail}",
         )
-    without = f"{len(missing)} tensors are not in it ({listed(missing)}); " if missing else ""
+    lost = f"{counted(len(missing), 'tensor')} not in it ({listed(missing)})" if missing else ""
+    difference = "; ".join(filter(None, (lost, detail)))
     return Finding(
         severity=Severity.WARNING,
         code="twin_differs",
-        message=f"{name} holds other weights than the audited file: {without}{detail}",
+        message=f"{name} holds other weights than the audited file: {difference}",
         remedy="PEFT loads the .safetensors, older tools the .bin: delete the stale one.",
         modules=tuple(missing),
     )
 
 
-def initial_finding(method: str, place: str, count: int) -> Finding:
+def initial_finding(method: str | None, place: str, count: int) -> Finding:
     """Says that the initial factors were taken away, and what the ranks mean then."""
+    why = f"{method} moved base weight into the factors; " if method else ""
     return Finding(
         severity=Severity.INFO,
         code="initial_subtracted",
-        message=f"{method} moved base weight into the factors; those of {place} were taken away "
-        f"from {count} modules. The update is s·(B·A - B₀·A₀), of up to twice the rank; stable "
+        message=f"{why}those of {place} were taken away from {counted(count, 'module')}. "
+        "The update is s·(B·A - B₀·A₀), of up to twice the rank; stable "
         "rank / r may exceed 1, and a plain LoRA of rank r holds it only in part",
     )
 
@@ -82,14 +85,22 @@ def _notes(contents: AdapterContents) -> Iterator[Finding]:
 
 def _dora(contents: AdapterContents) -> Iterator[Finding]:
     magnitudes = [t for t, kind in contents.others if kind is TensorKind.DORA_MAGNITUDE]
-    configured = contents.config is not None and contents.config.use_dora
-    if magnitudes or configured:
+    if magnitudes:
+        count = counted(len(magnitudes), "magnitude vector")
         yield Finding(
             severity=Severity.INFO,
             code="dora",
-            message=f"DoRA: {len(magnitudes)} magnitude vectors rescale each output of W + ΔW to a "
-            "learned length. That change has full rank and is not in these numbers, which are of "
+            message=f"DoRA: each output of W + ΔW is rescaled to a learned length ({count}). "
+            "That change has full rank and is not in these numbers, which are of "
             "the low-rank part s·B·A alone: its rank can be cut, the vectors stay as they are",
+        )
+    elif contents.config is not None and contents.config.use_dora:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="dora_without_magnitudes",
+            message="the config says use_dora, and the file holds no magnitude vector",
+            remedy="PEFT would load the adapter with untrained magnitudes: find the file that "
+            "training saved, or set use_dora to false.",
         )
 
 
@@ -112,7 +123,7 @@ def _rank_mismatch(pairs: Sequence[LoraPair]) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.ERROR,
             code="rank_mismatch",
-            message=f"{len(wrong)} modules have another rank than the config gives them, such as "
+            message=f"another rank than the config's in {counted(len(wrong), 'module')}, such as "
             f"{pair.module}: {pair.rank} in the weights, {pair.scaling.r} in the config. The "
             "audit takes the weights' rank",
             remedy="PEFT cannot load this adapter; find the adapter_config.json it was saved with.",
@@ -127,7 +138,8 @@ def _unread(others: Sequence[tuple[TensorInfo, TensorKind]]) -> Iterator[Finding
         yield Finding(
             severity=Severity.WARNING,
             code="not_audited",
-            message=f"{len(names)} LoRA tensors of a form that is not audited: {listed(shown)}",
+            message=f"{counted(len(names), 'LoRA tensor')} of a form that is not audited: "
+            f"{listed(shown)}",
             remedy="The numbers are of the other modules alone. A one-dimensional factor is a "
             "shard that was saved without gathering (DeepSpeed ZeRO-3, FSDP).",
             modules=tuple(names),
@@ -140,8 +152,8 @@ def _copies(copies: Sequence[LoraPair]) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.INFO,
             code="pair_stored_again",
-            message=f"{len(copies)} further copies of LoRA pairs under modules_to_save or "
-            f"original_module, for {listed(modules)}; each module is counted once",
+            message=f"LoRA pairs stored again under modules_to_save or original_module "
+            f"({len(copies)} in all), for {listed(modules)}; each module is counted once",
             remedy="A module should be either a LoRA target or in modules_to_save, not both.",
             modules=tuple(modules),
         )
@@ -172,8 +184,8 @@ def _other_adapters(pairs: Sequence[LoraPair]) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.WARNING,
             code="several_adapters",
-            message=f"the file holds several adapters; {len(pairs)} pairs of the further ones are "
-            f"not audited, such as {pairs[0].a.name}",
+            message="the file holds several adapters, of which the first is audited; left out: "
+            f"{counted(len(pairs), 'pair')} such as {pairs[0].a.name}",
             remedy="Save each adapter on its own.",
             modules=tuple(pair.a.name for pair in pairs),
         )

@@ -8,6 +8,7 @@ import msgspec
 from gradience.core.adapter.module_names import shared_path
 from gradience.core.audit.findings import listed
 from gradience.core.audit.report import Finding, LayerRow, ModuleStatus
+from gradience.core.numbers import counted
 from gradience.core.severity import Severity
 
 
@@ -41,8 +42,7 @@ def training_findings(rows: Sequence[LayerRow]) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.WARNING,
             code="untrained",
-            message=f"untrained: all {len(dead)} updates are exactly zero; the adapter does "
-            "nothing",
+            message=f"every update ({len(dead)}) is exactly zero: the adapter does nothing",
             remedy="Check that the LoRA parameters were in the optimizer and that the trained "
             "weights were the ones saved (DeepSpeed and FSDP need a gathered save).",
             modules=tuple(dead),
@@ -68,7 +68,7 @@ def base_findings(without_base: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.WARNING,
             code="no_base_norm",
-            message=f"{len(modules)} modules have no UDR ({listed(modules)}): {reason}",
+            message=f"no UDR for {counted(len(modules), 'module')} ({listed(modules)}): {reason}",
             remedy="Name the base model that the adapter was trained on.",
             modules=tuple(modules),
         )

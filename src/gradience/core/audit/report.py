@@ -28,6 +28,10 @@ PATH_KEYS = frozenset({"peft_dir", "adapter_config_path", "adapter_weights_path"
 """Keys of the report that hold local paths, which telemetry does not keep."""
 
 
+LOCAL_CODES = frozenset({"norm_cache_damaged", "norms_not_kept"})
+"""Findings about a file of this machine, which their messages name with its path."""
+
+
 def _public(path: object) -> object:
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1] if isinstance(path, str) else path
 
@@ -162,9 +166,9 @@ class BudgetSuggestion(msgspec.Struct, frozen=True, kw_only=True):
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the audit found.
 
-    ``n_layers`` counts audited modules (the contract's word for them); means and quantiles are
-    over those with a spectrum, and None where there is none. Sections that were not asked for
-    are absent.
+    ``n_layers`` counts audited updates (the contract's word for them): one for each module, and
+    for each expert of a module that has several. Means and quantiles are over those with a
+    spectrum, and None where there is none. Sections that were not asked for are absent.
     """
 
     peft_dir: str
@@ -175,6 +179,8 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """Whose names the tensors have: PEFT, kohya, diffusers, cloneofsimo or mlx-lm."""
     peft_type: str = "LORA"
     total_lora_params: int
+    n_modules: int
+    """Modules; where some have experts, fewer than updates."""
     n_layers: int
     n_layers_untrained: int
     stable_rank_mean: float | None
@@ -259,11 +265,16 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
         return built
 
     def summary(self) -> dict[str, object]:
-        """What a run's record keeps: no rows and tables, and of each path the last component."""
+        """What a run's record keeps: no rows and tables, and of each path the last component.
+
+        Issues with a file of this machine, the norm cache, are left out as well.
+        """
         tables = {"layer_data", "rank_suggestions", "top_wasteful", "rank_policies", "budgets"}
         per_module = {"per_module_gain", "per_layer_gain", "global_gain", "findings"}
         built: dict[str, object] = msgspec.to_builtins(self)
         kept = {key: value for key, value in built.items() if key not in tables | per_module}
+        local = {finding.message for finding in self.findings if finding.code in LOCAL_CODES}
+        kept["issues"] = [issue for issue in self.issues if issue not in local]
         return {key: _public(value) if key in PATH_KEYS else value for key, value in kept.items()}
 
     @property

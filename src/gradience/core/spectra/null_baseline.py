@@ -22,13 +22,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NULL_METHOD = (
-    "The null is a random B·A of the same shape and rank with independent Gaussian entries, drawn "
-    "exactly in distribution (Bartlett): 200 draws up to r=44, 97 at r=64, 20 from r=139. A null "
-    "mean is known to 0.3 % (one standard error; to 1 % where r exceeds a dimension). z counts "
-    "standard deviations of one such update; they, and so z, are known to 5 % at 200 draws, 7 % at "
-    "97 and 16 % at 20."
+    "Random B·A of the same shape and rank, independent Gaussian entries (Bartlett): 200 draws up "
+    "to r=44, 97 at r=64, 20 from r=139. Standard error of a mean 0.3 % (1 % where r exceeds a "
+    "dimension), of the standard deviations that z counts 5 %, 7 % and 16 %."
 )
-"""What a null comparison is, and its error, for a report."""
+"""What a null comparison is, and its error: for a report, and short enough for telemetry."""
 
 LOW, MEDIAN, HIGH = 0.05, 0.50, 0.95
 """Quantiles of each direction's share; parallel analysis compares with the last (Glorfeld 1995:

@@ -103,7 +103,10 @@ def _find_weights(folder: Path) -> Path:
         return others[0]
     names = sorted(entry.name for entry in folder.iterdir())[:NAMES_SHOWN]
     found = f"{len(others)} safetensors files" if others else ", ".join(names) or "nothing"
-    raise AdapterError(
-        f"{folder}: expected {' or '.join(PEFT_WEIGHTS)}, found {found}. "
-        "Save the adapter with save_pretrained, or name the file with --weights."
+    inside = sorted(file.parent.name for name in WEIGHT_NAMES for file in folder.glob(f"*/{name}"))
+    remedy = (
+        f"Adapters lie in its folders {', '.join(inside[:NAMES_SHOWN])}: name one of them."
+        if inside
+        else "Save the adapter with save_pretrained, or name the file with --weights."
     )
+    raise AdapterError(f"{folder}: expected {' or '.join(PEFT_WEIGHTS)}, found {found}. {remedy}")

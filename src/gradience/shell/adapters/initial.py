@@ -8,6 +8,7 @@ import attrs
 
 from gradience.core.adapter.factors import UpdateFactors, update_factors
 from gradience.core.adapter.layouts import AdapterFile, read_adapter
+from gradience.core.adapter.peft_config import ADAPTER_CONFIG
 from gradience.core.adapter.tensors import AdapterContents, LoraPair
 from gradience.core.audit.findings import initial_finding
 from gradience.core.audit.report import Finding
@@ -39,12 +40,12 @@ class InitialFactors:
 
 
 def find_initial(
-    method: str, contents: AdapterContents, place: AdapterPlace | None, given: Path | None
+    method: str | None, contents: AdapterContents, place: AdapterPlace | None, given: Path | None
 ) -> InitialFactors | None:
     """The initial adapter that was named, or the one kept beside the trained one.
 
     Args:
-        method: The value of ``init_lora_weights``.
+        method: The value of ``init_lora_weights`` that moved base weight; None where none did.
         contents: The trained adapter.
         place: Its files; None for one in memory.
         given: The initial adapter's folder or file.
@@ -55,19 +56,18 @@ def find_initial(
     Raises:
         AdapterError: They are of other modules or shapes than the trained ones.
     """
-    if given is None:
-        given = _beside(method, place)
+    given = given or _beside(method, place)
     if given is None:
         return None
     files = find_adapter(given, place.config if place and given.is_file() else None)
     weights = open_weights(files.weights)
-    config = read_config(files.config)
     initial = read_adapter(
         AdapterFile(
             tensors=weights.tensors,
             scalars=weights.scalars(),
-            config=config,
-            config_place=str(files.config),
+            metadata=weights.metadata,
+            config=read_config(files.config),
+            config_place=str(files.config or files.folder / ADAPTER_CONFIG),
             place=str(files.weights),
         )
     )
@@ -85,9 +85,9 @@ def find_initial(
     return InitialFactors(pairs, weights, (finding,))
 
 
-def _beside(method: str, place: AdapterPlace | None) -> Path | None:
+def _beside(method: str | None, place: AdapterPlace | None) -> Path | None:
     """The folder beside the trained adapter; a name that is no method's is never a path."""
-    name = _METHOD.match(method.lower())
+    name = _METHOD.match((method or "").lower())
     if place is None or name is None:
         return None
     folder = place.folder / f"{name[0]}{SUFFIX}"

@@ -15,6 +15,7 @@ import numpy as np
 from gradience.core.audit.findings import twin_finding
 from gradience.core.audit.report import Finding
 from gradience.core.errors import AdapterError
+from gradience.core.numbers import counted
 from gradience.shell.adapters.torch_zip import UNREADABLE, stored_entries
 from gradience.shell.adapters.weights import AdapterWeights
 
@@ -40,7 +41,8 @@ def compare_with_bin(weights: AdapterWeights, twin: Path) -> Iterator[Finding]:
     missing = [name for name, key in keys.items() if key not in storages]
     left = (storages - Counter(keys.values())).total()
     if missing or left:
-        yield twin_finding(twin.name, missing, f"{left} tensors are in {twin.name} alone")
+        more = f"{counted(left, 'tensor')} in {twin.name} alone" if left else ""
+        yield twin_finding(twin.name, missing, more)
 
 
 Key = tuple[int, int]
