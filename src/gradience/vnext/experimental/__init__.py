@@ -1,0 +1,1 @@
+"""Experimental parts: their names may change between versions."""

@@ -1,0 +1,1 @@
+"""The guard, on real tensors and in real runs."""
