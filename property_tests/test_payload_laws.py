@@ -13,7 +13,8 @@ from gradience.core.telemetry.build import EventBuilder
 from gradience.core.telemetry.decode import decode_line
 from gradience.core.telemetry.encode import encode_event
 from gradience.core.telemetry.events import AnyEvent, Eval, Recommendation
-from gradience.core.telemetry.payload import TextPolicy, plain_mapping, plain_value
+from gradience.core.telemetry.payload import plain_mapping, plain_value
+from gradience.core.telemetry.text_policy import TextPolicy
 from property_tests.events import JSON_VALUES
 
 TEXTS = st.text(st.characters(), max_size=20) | st.text(st.characters(), min_size=33, max_size=90)

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+import msgspec
+
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Batch, build_batch
@@ -73,6 +75,11 @@ def run_start(run_id: str = "r", config: ConfigSnapshot | None = None) -> RunSta
     )
 
 
+def resume(step: int, run_id: str = "r") -> RunStart:
+    """The start of a run that goes on from a checkpoint."""
+    return msgspec.structs.replace(run_start(run_id), meta={"resumed_from_step": step})
+
+
 def run_end(status: RunStatus = RunStatus.OK, reason: str | None = None) -> RunEnd:
     """The end of run ``r``."""
     return RunEnd(
@@ -94,7 +101,12 @@ def metrics(kind: str, values: Mapping[str, object], step: int = 1) -> Metrics:
     )
 
 
-def alert(code: str, severity: Severity = Severity.WARNING, step: int = 1) -> Alert:
+def alert(
+    code: str,
+    severity: Severity = Severity.WARNING,
+    step: int = 1,
+    context: Mapping[str, object] = EMPTY,
+) -> Alert:
     """An alert on record."""
     return Alert(
         schema=TELEMETRY_SCHEMA_VERSION,
@@ -104,6 +116,7 @@ def alert(code: str, severity: Severity = Severity.WARNING, step: int = 1) -> Al
         severity=severity,
         code=code,
         message=f"about {code}",
+        context=context,
     )
 
 

@@ -8,7 +8,8 @@ from gradience.core.errors import TelemetryError
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
 from gradience.core.telemetry.events import Recommendation, RunStatus, TrainStep
-from gradience.core.telemetry.payload import TextPolicy
+from gradience.core.telemetry.text_policy import TextPolicy
+from tests.core.telemetry.marked_secrets import SHAPED
 
 BUILD = EventBuilder(run_id="r", policy=TextPolicy(max_str_len=40))
 
@@ -130,3 +131,24 @@ def test_rates_may_be_a_vector() -> None:
     assert step(lr=np.ones(64)).lr == (1.0,) * 64
     assert step(lr=np.ones(65)).extras == {"lr": "[ndarray shape=(65,)]"}
     assert step(lr=np.ones((2, 2))).extras == {"lr": "[ndarray shape=(2, 2)]"}
+
+
+@pytest.mark.parametrize("at", [-(2**63) - 1, 2**63])
+def test_a_step_beyond_64_bits_is_refused_beside_plain_numbers_too(at: int) -> None:
+    with pytest.raises(TelemetryError, match="step: expected an integer of 64 bits"):
+        BUILD.train_step(1.0, at, loss=1.0, lr=None, grad_norm=None, epoch=None, extras={})
+
+
+def test_plain_numbers_and_numpys_make_the_same_event() -> None:
+    extras = {"entropy": 0.5, "note": "x" * 41, "hub_token": "a"}
+    assert step(loss=0.5, lr=0.25, **extras) == step(loss=np.float64(0.5), lr=0.25, **extras)
+    assert step(loss=0.5, **extras).extras == {
+        "entropy": 0.5,
+        "note": "[REDACTED len=41]",
+        "hub_token": "[REDACTED secret]",
+    }
+
+
+def test_a_secret_is_no_run_id() -> None:
+    assert EventBuilder(run_id=SHAPED["hf_token"]).run_id == "[REDACTED hf_token]"
+    assert EventBuilder(run_id="x" * 300).run_id == "x" * 300

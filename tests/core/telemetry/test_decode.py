@@ -279,3 +279,10 @@ def test_an_integer_beyond_the_floats_is_infinite(digits: int) -> None:
     event, issues = decode_line(raw)
     assert isinstance(event, TrainStep)
     assert (event.loss, issues) == (-math.inf, ())
+
+
+def test_the_recorders_own_key_is_no_unknown_key() -> None:
+    line = '{"schema":"gradience.vnext.telemetry/v1","ts":1.0,"run_id":"r","event":"run_end",'
+    decoded = decode_line((line + '"step":3,"status":"ok","dropped_events":2}').encode())
+    assert decoded.issues == ()
+    assert getattr(decoded.event, "extras", None) == {"dropped_events": 2}

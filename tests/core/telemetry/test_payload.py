@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from gradience.core.config.snapshot import LoraSnapshot
-from gradience.core.errors import TelemetryError, TextViolationError
+from gradience.core.errors import TextViolationError
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
 from gradience.core.telemetry.decode import decode_line
 from gradience.core.telemetry.encode import encode_event
-from gradience.core.telemetry.payload import TOO_DEEP, TextPolicy, plain_mapping, plain_value
+from gradience.core.telemetry.payload import TOO_DEEP, plain_mapping, plain_value
+from gradience.core.telemetry.text_policy import TextPolicy
+from tests.core.telemetry.marked_secrets import HEX, SHAPED
 
 POLICY = TextPolicy()
 
@@ -145,6 +147,71 @@ def test_long_keys_that_redact_to_the_same_text_are_kept_apart() -> None:
     assert plain_value({1: "a", "1": "b"}, POLICY) == {"1": "a", "1 #2": "b"}
 
 
-def test_what_to_do_about_text_is_one_of_two_words() -> None:
-    with pytest.raises(TelemetryError, match=r"expected 'redact' or 'raise', found 'ignore'"):
-        TextPolicy(on_violation="ignore")  # type: ignore[arg-type]  # the value under test
+def test_text_under_a_secrets_name_is_redacted_at_any_depth_and_numbers_stay() -> None:
+    values = {
+        "api_key": "short",
+        "credentials": {"client": ("a", {"b": Flavour.SWEET}), "n": 3, "on": True, "none": None},
+        "token": np.str_("text"),
+        "password": "",
+        "pad_token": "<pad>",
+        "max_new_tokens": 128,
+        "secret_accuracy": 0.5,
+    }
+    assert plain_value(values, TextPolicy(allow_text=True)) == {
+        "api_key": "[REDACTED secret]",
+        "credentials": {
+            "client": ["[REDACTED secret]", {"b": "[REDACTED secret]"}],
+            "n": 3,
+            "on": True,
+            "none": None,
+        },
+        "token": "[REDACTED secret]",
+        "password": "",
+        "pad_token": "<pad>",
+        "max_new_tokens": 128,
+        "secret_accuracy": 0.5,
+    }
+
+
+def test_forty_hexadecimal_digits_are_a_key_only_by_their_place() -> None:
+    values = {"wandb": {"key": HEX, "commit": HEX}, "git_hash": HEX}
+    assert plain_mapping(values, POLICY) == {
+        "wandb": {"key": "[REDACTED wandb_api_key]", "commit": HEX},
+        "git_hash": HEX,
+    }
+
+
+def test_a_secret_in_a_key_is_redacted_and_the_place_in_a_message_does_not_show_it() -> None:
+    token = SHAPED["hf_token"]
+    assert plain_mapping({token: 1, f"{token}a": 2}, POLICY) == {
+        "[REDACTED hf_token]": 1,
+        "[REDACTED hf_token #2]": 2,
+    }
+    policy = TextPolicy(on_violation="raise", max_str_len=64)
+    with pytest.raises(TextViolationError) as caught:
+        plain_mapping({token: "x" * 65}, policy)
+    assert token not in str(caught.value)
+
+
+def test_names_of_people_and_machines_are_kept_only_by_opt_in() -> None:
+    values = {"hostname": "node-7", "dir": "/home/somebody/x", "user": {"name": "somebody"}}
+    assert plain_mapping(values, POLICY) == {
+        "hostname": "[REDACTED private]",
+        "dir": "[REDACTED path]",
+        "user": {"name": "[REDACTED private]"},
+    }
+    assert plain_mapping(values, TextPolicy(allow_text=True)) == values
+
+
+def test_a_name_that_is_plain_by_itself_is_still_too_long_for_a_strict_policy() -> None:
+    assert plain_mapping({"learning_rate": 1.0}, TextPolicy(max_str_len=8)) == {
+        "[REDACTED len=13]": 1.0
+    }
+
+
+@pytest.mark.parametrize("item", [2**63, True, None, HEX, "a\ud800", "/home/somebody", "x" * 65])
+def test_the_short_way_of_plain_numbers_agrees_with_the_long_one(item: object) -> None:
+    short, long = {"wandb": item, "n": 1}, {"wandb": item, "n": 1, "list": []}
+    plain = plain_mapping(short, POLICY)
+    assert plain_mapping(long, POLICY) == {**plain, "list": []}
+    assert plain is not short

@@ -204,3 +204,19 @@ def test_an_odd_value_is_an_error_where_strict(path: Path) -> None:
     found = reader(path, START, line("train_step", grad_norm="tensor(0.5)"), strict=True)
     with pytest.raises(TelemetryError, match=r"run\.jsonl:2: .*'grad_norm', found str"):
         found.validate()
+
+
+def test_what_a_kill_tore_is_named_by_its_line_and_the_resume_after_it_is_read(path: Path) -> None:
+    again = line("run_start", config={}, meta={"resumed_from_step": 1})
+    found = reader(path, START, STEP, TEST[:30], again, STEP, END[:12], again, END)
+    assert names(found) == [*["run_start", "train_step"] * 2, "run_start", "run_end"]
+    issues = [(issue.code, issue.line) for issue in found.issues]
+    assert issues == [("not_json", 3), ("not_json", 6)]
+    assert found.summarize().train.loss == 2.0
+
+
+@pytest.mark.parametrize("cut", range(1, 60))
+def test_a_record_torn_anywhere_costs_only_itself(path: Path, cut: int) -> None:
+    found = reader(path, START, STEP[: len(STEP) - cut], STEP, END)
+    assert names(found) == ["run_start", "train_step", "run_end"]
+    assert [issue.line for issue in found.issues] == [2]

@@ -1,7 +1,10 @@
 """The writer: appends whole lines, loses nothing, and closes the run it opened."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,14 @@ import pytest
 
 from gradience.core.errors import TelemetryError, TextViolationError
 from gradience.core.severity import Severity
-from gradience.core.telemetry.events import Recommendation, RunStatus
+from gradience.core.telemetry.events import (
+    Recommendation,
+    RunStatus,
+    TrainStep,
+    UnknownEvent,
+)
+from gradience.shell.telemetry.appended_file import AppendedFile, FilePolicy
+from gradience.shell.telemetry.reader import TelemetryReader
 from gradience.shell.telemetry.writer import TelemetryWriter, status_of
 
 EMPTY: dict[str, object] = {}
@@ -205,6 +215,116 @@ def test_a_refused_write_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(TelemetryError, match=r"run\.jsonl: cannot append .*No space left"):
             writer.train_step(1)
         monkeypatch.undo()
+
+
+def test_after_a_full_disk_the_next_event_tells_how_many_were_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if data.lstrip().startswith(b"{"):
+            return real(descriptor, data[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with TelemetryWriter(path) as writer:
+        writer.train_step(1)
+        monkeypatch.setattr(os, "write", full)
+        for step in (2, 3):
+            with pytest.raises(TelemetryError, match="No space left"):
+                writer.train_step(step)
+        monkeypatch.undo()
+        assert writer.dropped_events == 2
+        writer.train_step(4, dropped=0)
+        writer.train_step(5)
+    reader = TelemetryReader(path)
+    steps = {e.step: e.extras for e in reader.iter_events() if isinstance(e, TrainStep)}
+    assert steps == {1: {}, 4: {"dropped": 0, "dropped_events": 2}, 5: {}}
+    assert [issue.code for issue in reader.issues if issue.severity is Severity.WARNING] == [
+        "not_json",
+        "not_json",
+    ]
+
+
+def test_a_file_size_limit_loses_events_and_no_process(path: Path) -> None:
+    path.parent.mkdir()
+    script = """
+import resource, sys
+from gradience.core.errors import TelemetryError
+from gradience.vnext.telemetry import TelemetryWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+writer = TelemetryWriter(sys.argv[1], run_id="r", clock=lambda: 0.0)
+for step in range(20):
+    try:
+        writer.train_step(step)
+    except TelemetryError as error:
+        assert "File too large" in str(error)
+lost = writer.dropped_events
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+writer.train_step(20)
+print(lost)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
+    lost = int(done.stdout)
+    lines = path.read_bytes().splitlines()
+    assert 0 < lost < 20
+    assert len(lines) == 20 - lost + 2
+    assert json.loads(lines[-1])["dropped_events"] == lost
+
+
+def test_an_event_that_cannot_be_encoded_is_told_and_counted(path: Path) -> None:
+    event = TrainStep(schema="s", ts=0.0, run_id="r", step=1, extras={"odd": object()})
+    unknown = UnknownEvent(event="mine", schema="s", payload={"event": "mine"})
+    with TelemetryWriter(path) as writer:
+        with pytest.raises(TelemetryError, match=r"plain JSON data, found one .*TypeError"):
+            writer.write(event)
+        writer.write(unknown)
+    assert records(path) == [{"event": "mine", "dropped_events": 1}]
+    assert unknown.payload == {"event": "mine"}
+
+
+def test_a_deleted_file_is_made_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TelemetryWriter(path) as writer:
+        monkeypatch.setattr(writer, "_file", AppendedFile(path, FilePolicy(look_s=0.0)))
+        writer.train_step(1)
+        path.unlink()
+        writer.train_step(2)
+    assert [record["step"] for record in records(path)] == [1, 2]
+    assert writer.dropped_events == 0
+
+
+@pytest.mark.parametrize("fsync_s", [-1.0, float("nan"), float("inf")])
+def test_an_fsync_policy_that_is_none_is_refused_before_the_file_is_made(
+    path: Path, fsync_s: float
+) -> None:
+    with pytest.raises(TelemetryError, match="fsync_s: expected None or seconds from 0 on"):
+        TelemetryWriter(path, fsync_s=fsync_s)
+    assert not path.exists()
+
+
+def test_events_can_be_put_on_the_disk_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with TelemetryWriter(path, fsync_s=0) as writer:
+        synced.clear()
+        writer.train_step(1)
+        writer.train_step(2)
+    assert len(synced) == 2
+
+
+def test_a_disk_that_cannot_be_flushed_is_named_on_closing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    writer = TelemetryWriter(path, fsync_s=100)
+    writer.train_step(1)
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(TelemetryError, match=r"cannot flush to the disk: .*Input/output"):
+        writer.close()
 
 
 def test_runs_get_different_ids(path: Path) -> None:

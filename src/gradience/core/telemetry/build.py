@@ -23,12 +23,9 @@ from gradience.core.telemetry.events import (
     RunStatus,
     TrainStep,
 )
-from gradience.core.telemetry.payload import (
-    TextPolicy,
-    plain_mapping,
-    plain_value,
-    small_vector,
-)
+from gradience.core.telemetry.payload import plain_mapping, plain_value, small_vector
+from gradience.core.telemetry.secrets import redact_secrets
+from gradience.core.telemetry.text_policy import TextPolicy
 
 MAX_STEP = 2**63 - 1
 """Largest step, so that it fits an integer column; the smallest is ``-MAX_STEP - 1``."""
@@ -56,7 +53,7 @@ class EventBuilder:
     and raises TelemetryError where an argument is not of the kind that the contract names.
     """
 
-    run_id: str
+    run_id: str = attrs.field(converter=redact_secrets)
     policy: TextPolicy = TextPolicy()
 
     def run_start(
@@ -98,6 +95,25 @@ class EventBuilder:
         extras: _Extras,
     ) -> TrainStep:
         """A ``train_step`` event; a hot value that is no number moves to the extras."""
+        if (
+            type(step) is int
+            and -MAX_STEP - 1 <= step <= MAX_STEP
+            and (loss is None or type(loss) is float)
+            and (lr is None or type(lr) is float)
+            and (grad_norm is None or type(grad_norm) is float)
+            and (epoch is None or type(epoch) is float)
+        ):
+            return TrainStep(
+                schema=TELEMETRY_SCHEMA_VERSION,
+                ts=ts,
+                run_id=self.run_id,
+                step=step,
+                extras=plain_mapping(extras, self.policy) if extras else extras,
+                loss=loss,
+                lr=lr,
+                grad_norm=grad_norm,
+                epoch=epoch,
+            )
         hot, odd = _hot_numbers(
             {"loss": loss, "lr": lr, "grad_norm": grad_norm, "epoch": epoch}, self.policy
         )

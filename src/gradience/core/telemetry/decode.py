@@ -14,6 +14,7 @@ from gradience.core.nonfinite import NONFINITE_KEY, is_nonfinite_table, restore_
 from gradience.core.numbers import nesting_depth, real_number
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import (
+    DROPPED_EVENTS,
     EVENT_TYPES,
     EXTRAS_WIRE_KEY,
     FREE_EVENTS,
@@ -121,7 +122,8 @@ def _decode_record(raw: dict[str, object]) -> Decoded:
     extras = {key: item for key, item in record.items() if key not in known}
     shaped: dict[str, object] = {key: record[key] for key in record if key in known}
     shaped[EXTRAS_WIRE_KEY] = extras
-    moved = renamed if name in FREE_EVENTS else (*extras, *renamed)
+    unknown = () if name in FREE_EVENTS else extras.keys() - {DROPPED_EVENTS}
+    moved = (*unknown, *renamed)
     try:
         event = msgspec.convert(shaped, struct)
     except msgspec.ValidationError as error:

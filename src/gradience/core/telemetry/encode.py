@@ -1,6 +1,5 @@
 """One event, one line of strict JSON: the writing direction of telemetry v1."""
 
-import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
@@ -8,6 +7,7 @@ import msgspec
 
 from gradience.core.nonfinite import NONFINITE_KEY, split_nonfinite
 from gradience.core.telemetry.events import (
+    EVENT_TYPES,
     EXTRAS_WIRE_KEY,
     AnyEvent,
     KnownEvent,
@@ -23,6 +23,16 @@ COLLISION_PREFIX = "extra_"
 
 _ENCODER = msgspec.json.Encoder()
 
+_NULL = b"null"
+"""What the encoder writes for a non-finite number: a line without it has none, and a line with it
+(a null, or the word in a text) is looked at number by number."""
+
+_RESERVED = {
+    kind: frozenset({*kind.__struct_encode_fields__, *ENVELOPE_KEYS, NONFINITE_KEY})
+    for kind in EVENT_TYPES.values()
+}
+"""Names that no extra of an event may take."""
+
 
 def encode_event(event: AnyEvent) -> bytes:
     """Writes an event as one line of strict JSON, without the newline.
@@ -37,9 +47,14 @@ def encode_event(event: AnyEvent) -> bytes:
     Returns:
         UTF-8 bytes without line breaks.
     """
-    if isinstance(event, TrainStep) and not event.extras and _is_finite(event):
-        return _ENCODER.encode(event)
+    if type(event) is TrainStep:
+        line = _ENCODER.encode(_step_record(event) if event.extras else event)
+        if line.find(_NULL) < 0:
+            return line
     record = dict(event.payload) if isinstance(event, UnknownEvent) else _flat_record(event)
+    line = _ENCODER.encode(record)
+    if line.find(_NULL) < 0:
+        return line
     strict, table = split_nonfinite(record)
     if table and isinstance(strict, dict):
         strict[NONFINITE_KEY] = table
@@ -54,18 +69,38 @@ def free_key(key: str, reserved: AbstractSet[str], extras: Mapping[str, object])
     return free
 
 
-def _is_finite(event: TrainStep) -> bool:
-    rates = event.lr if isinstance(event.lr, tuple) else (event.lr,)
-    numbers = (event.ts, event.loss, event.grad_norm, event.epoch, *rates)
-    return all(number is None or math.isfinite(number) for number in numbers)
-
-
 def _flat_record(event: KnownEvent) -> dict[str, object]:
     built: dict[str, object] = msgspec.to_builtins(event)
     built.pop(EXTRAS_WIRE_KEY, None)
     record = {key: built.pop(key) for key in ENVELOPE_KEYS}
     record.update(built)
-    reserved = {*event.__struct_encode_fields__, *ENVELOPE_KEYS, NONFINITE_KEY}
-    for key, value in event.extras.items():
-        record[free_key(key, reserved, event.extras)] = value
+    return _with_extras(record, event)
+
+
+def _step_record(event: TrainStep) -> dict[str, object]:
+    """As :func:`_flat_record` makes it, at a quarter of the cost: runs consist of these."""
+    record: dict[str, object] = {
+        "schema": event.schema,
+        "ts": event.ts,
+        "run_id": event.run_id,
+        "event": "train_step",
+        "step": event.step,
+    }
+    if event.loss is not None:
+        record["loss"] = event.loss
+    if event.lr is not None:
+        record["lr"] = event.lr
+    if event.grad_norm is not None:
+        record["grad_norm"] = event.grad_norm
+    if event.epoch is not None:
+        record["epoch"] = event.epoch
+    return _with_extras(record, event)
+
+
+def _with_extras(record: dict[str, object], event: KnownEvent) -> dict[str, object]:
+    extras, reserved = event.extras, _RESERVED[type(event)]
+    if reserved.isdisjoint(extras):
+        record.update(extras)
+    else:
+        record.update({free_key(key, reserved, extras): extras[key] for key in extras})
     return record

@@ -157,6 +157,9 @@ EVENT_TYPES: Mapping[str, type[KnownEvent]] = {
 HOT_KEYS = ("loss", "lr", "grad_norm", "epoch")
 """The numbers of a training step that have fields of their own."""
 
+DROPPED_EVENTS = "dropped_events"
+"""Extra key of any event: how many events the recorder lost before it."""
+
 FREE_EVENTS = frozenset({"train_step"})
 """Events whose payload is open by contract: extra keys there are data, not news."""
 

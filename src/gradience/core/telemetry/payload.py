@@ -5,14 +5,22 @@ import math
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import attrs
 import msgspec
 
-from gradience.core.errors import TelemetryError, TextViolationError
 from gradience.core.numbers import real_number
 from gradience.core.telemetry.events import MAX_DEPTH
+from gradience.core.telemetry.secret_names import kind_by_context
+from gradience.core.telemetry.secrets import placeholder
+from gradience.core.telemetry.text_policy import (
+    MAX_PLAIN_LEN,
+    TextPolicy,
+    is_plain_text,
+    kind_by_name,
+    plain_text,
+)
 
 MAX_JSON_INT = 2**63 - 1
 """Integers beyond ±this are written as floats: many parsers read no others exactly."""
@@ -23,33 +31,8 @@ MAX_PAYLOAD_DEPTH = MAX_DEPTH - 2
 TOO_DEEP = "[nested too deeply]"
 """Stands for what lies deeper, and for a container within itself."""
 
-VIOLATION_CHOICES = ("redact", "raise")
-"""What a policy may do about a text that is too long."""
-
 MAX_RATES = 64
 """Longest vector that is taken for the rates of parameter groups."""
-
-
-@attrs.frozen(kw_only=True)
-class TextPolicy:
-    """How much free text may stand in telemetry.
-
-    Telemetry is local and conservative: prompts, labels and documents are long strings, metric
-    names and module names are short ones.
-    """
-
-    max_str_len: int = 256
-    """Longest string kept as it is, in characters (source: the telemetry contract)."""
-    on_violation: Literal["redact", "raise"] = attrs.field(default="redact")
-    """Whether a longer string is replaced by ``[REDACTED len=N]`` or refused."""
-    allow_text: bool = False
-    """Keeps strings of any length: the explicit opt-in."""
-
-    @on_violation.validator
-    def _check_on_violation(self, _: object, value: object) -> None:
-        if value not in VIOLATION_CHOICES:
-            choices = " or ".join(map(repr, VIOLATION_CHOICES))
-            raise TelemetryError(f"on_text_violation: expected {choices}, found {value!r}")
 
 
 @runtime_checkable
@@ -78,13 +61,14 @@ class _Vector(_HasShape, Protocol):
 
 
 def plain_value(value: object, policy: TextPolicy, path: str = "") -> object:
-    """Makes a JSON value of ``value``: numbers stay numbers, long text is redacted.
+    """Makes a JSON value of ``value``: numbers stay numbers, long and secret text is redacted.
 
     NumPy scalars and one-element arrays or tensors become Python numbers, enums their value,
     sets a sorted list, structs a dict. Larger arrays and tensors are named by type and shape,
     never written out (they may be weights or gradients); any other object is named by its type.
     What is nested deeper than :data:`MAX_PAYLOAD_DEPTH`, or within itself, is
-    :data:`TOO_DEEP`.
+    :data:`TOO_DEEP`. Text under a name that announces a credential, at any depth below it, is
+    redacted whatever it is; numbers there stay.
 
     Args:
         value: Anything. Never mutated.
@@ -107,7 +91,25 @@ def plain_mapping(
 
     Keys that become equal (two long ones of the same length) are told apart by a number.
     """
-    return _Plain(policy).inside(values).mapping(values, path)
+    if _is_plain_already(values, policy):
+        return dict(values)
+    return _Plain(policy, (id(values),)).mapping(values, path)
+
+
+def _is_plain_already(values: Mapping[str, object], policy: TextPolicy) -> bool:
+    """Whether all is plain numbers and short words by short names: what most steps log."""
+    longest = min(MAX_PLAIN_LEN, policy.max_str_len)
+    for name, item in values.items():
+        if type(name) is not str or len(name) > longest or not is_plain_text(name):
+            return False
+        if type(item) is float:
+            continue
+        if type(item) is int:
+            if not -MAX_JSON_INT <= item <= MAX_JSON_INT:
+                return False
+        elif type(item) is not str or len(item) > longest or not is_plain_text(item):
+            return False
+    return True
 
 
 def small_vector(value: object) -> object:
@@ -129,16 +131,19 @@ def small_vector(value: object) -> object:
 
 @attrs.frozen
 class _Plain:
-    """The recursion of :func:`plain_value`; ``outer`` are the ids of the containers around."""
+    """The recursion of :func:`plain_value`."""
 
     policy: TextPolicy
     outer: tuple[int, ...] = ()
+    """The ids of the containers around."""
+    kind: str | None = None
+    """What the names around say that all text here is."""
 
     def value(self, value: object, path: str) -> object:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str) and not isinstance(value, Enum):
-            return _plain_text(value, self.policy, path)
+            return self.text(value, path)
         if isinstance(value, int) and not isinstance(value, Enum):
             return int(value) if -MAX_JSON_INT <= value <= MAX_JSON_INT else real_number(value)
         if isinstance(value, float):
@@ -152,8 +157,12 @@ class _Plain:
             return TOO_DEEP
         return self.inside(value).items(value, path)
 
+    def text(self, text: str, path: str) -> str:
+        kind = self.kind or kind_by_context(text, path)
+        return placeholder(kind) if kind and text else plain_text(text, self.policy, path)
+
     def inside(self, container: object) -> "_Plain":
-        return _Plain(self.policy, (*self.outer, id(container)))
+        return _Plain(self.policy, (*self.outer, id(container)), self.kind)
 
     def items(self, container: object, path: str) -> object:
         if isinstance(container, msgspec.Struct):
@@ -168,11 +177,22 @@ class _Plain:
 
     def mapping(self, values: Mapping[str, object], path: str) -> dict[str, object]:
         plain: dict[str, object] = {}
+        longest_plain = min(MAX_PLAIN_LEN, self.policy.max_str_len)
         for key, item in values.items():
-            place = f"{path}.{key}" if path else str(key)
-            name = _free_key(_plain_text(str(key), self.policy, path), plain, self.policy)
-            plain[name] = self.value(item, place)
+            if type(key) is str and len(key) <= longest_plain and is_plain_text(key):
+                name, inner = key, self
+            else:
+                name, inner = plain_text(str(key), self.policy, path), self.under(str(key))
+            if name in plain:
+                name = _free_key(name, plain, self.policy)
+            if type(item) is not float:
+                item = inner.value(item, f"{path}.{name}" if path else name)  # noqa: PLW2901
+            plain[name] = item
         return plain
+
+    def under(self, name: str) -> "_Plain":
+        kind = self.kind or kind_by_name(name, self.policy)
+        return self if kind == self.kind else attrs.evolve(self, kind=kind)
 
 
 def _is_container(value: object) -> bool:
@@ -195,18 +215,6 @@ def _numbered(key: str, number: int, policy: TextPolicy) -> str:
     if policy.allow_text or len(numbered) <= policy.max_str_len:
         return numbered
     return f"[REDACTED len={len(key)} #{number}]"
-
-
-def _plain_text(text: str, policy: TextPolicy, path: str) -> str:
-    if len(text) > policy.max_str_len and not policy.allow_text:
-        if policy.on_violation == "raise":
-            raise TextViolationError(
-                f"{path or 'value'}: expected a string of at most {policy.max_str_len} "
-                f"characters, found {len(text)}. Shorten it, or allow text explicitly with "
-                "allow_text=True."
-            )
-        return f"[REDACTED len={len(text)}]"
-    return str(text) if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _element(value: object) -> bool | float | str | None:
