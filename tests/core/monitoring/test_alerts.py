@@ -8,13 +8,14 @@ import pytest
 from gradience.core.monitoring.alerts import MonitorAlert, MonitorPolicy, find_alerts
 from gradience.core.monitoring.gap import GapPolicy, perplexity_gap
 from gradience.core.severity import Severity
-from gradience.core.signals import records
+from gradience.core.signals import lineage
 from gradience.core.signals.pipeline import run_signals
 from gradience.core.telemetry.events import AnyEvent, RunStatus
 from tests.core.telemetry.sample_events import (
     alert,
     batch,
     evaluation,
+    resume,
     run_end,
     run_start,
     train_step,
@@ -132,21 +133,7 @@ def test_other_nonfinite_numbers_are_named() -> None:
     assert found["nonfinite_eval"].message.startswith("eval test.loss: 1 logged values")
 
 
-def test_a_guard_that_stopped_the_run_is_an_error() -> None:
-    found = alerts(alert("GUARD_ROLLBACK", step=3), alert("GUARD_ABORT", step=4))
-    assert "stopped the run after 1 rollbacks" in found["guard_abort"].message
-    assert (found["guard_abort"].first_step, found["guard_abort"].last_step) == (3, 4)
-    assert "guard_intervention" not in found
-    assert "GUARD_ABORT" not in found
-
-
-def test_a_guard_that_stepped_in_is_a_warning() -> None:
-    found = alerts(alert("GUARD_TRIGGERED"), alert("GUARD_ROLLBACK"))["guard_intervention"]
-    assert found.severity is Severity.WARNING
-    assert "triggered 1 times and rolled back 1 times" in found.message
-
-
-def test_alerts_on_record_are_passed_on() -> None:
+def test_an_alert_on_record_is_passed_on() -> None:
     found = alerts(alert("mine", Severity.CRITICAL, 5))["mine"]
     assert (found.severity, found.message, found.first_step) == (
         Severity.CRITICAL,
@@ -155,9 +142,18 @@ def test_alerts_on_record_are_passed_on() -> None:
     )
 
 
-def test_alerts_beyond_the_bound_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MAX_ALERTS_KEPT", 1)
-    assert "2 further alerts" in alerts(alert("a"), alert("b"), alert("c"))["more_alerts"].message
+def test_a_resume_beyond_the_horizon_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lineage, "HORIZON", 1)
+    steps = [train_step(step, loss=1.0) for step in (1, 2, 3)]
+    found = alerts(run_start(), *steps, resume(1), *steps[1:])["resume_beyond_horizon"]
+    assert found.severity is Severity.INFO
+    assert found.message.startswith("1 resume went back further than")
+    assert found.context == {"left_out": 1, "superseded": 1}
+
+
+def test_a_resume_alone_is_no_alert() -> None:
+    again: list[AnyEvent] = [train_step(2, loss=1.0), evaluation("test", loss=1.0), run_end()]
+    assert alerts(run_start(), train_step(2, loss=1.0), resume(1), *again) == {}
 
 
 def test_the_most_severe_comes_first() -> None:

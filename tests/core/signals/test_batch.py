@@ -50,3 +50,17 @@ def test_a_slice_is_the_batch_of_the_slice() -> None:
 def test_a_slice_stays_within_the_batch() -> None:
     part = build_batch([train_step()], start=5).slice(0, 100)
     assert (part.start, part.stop, part.step.tolist()) == (5, 6, [1])
+
+
+def test_a_selection_is_the_batch_of_the_selected_events_in_their_places() -> None:
+    events: list[AnyEvent] = [run_start(), train_step(1, loss=1.0), evaluation("t"), train_step(2)]
+    part = batch(*events).select(np.array([False, True]), ())
+    assert (part.start, part.stop, part.position.tolist(), part.others) == (0, 4, [3], ())
+    assert (part.step.tolist(), part.train_steps) == ([2], (events[3],))
+    assert repr(part.loss.values.tolist()) == "[nan]"
+
+
+def test_steps_with_extras_are_found_at_their_place() -> None:
+    noted = train_step(2, extras={"kl": 1.0})
+    found = batch(run_start(), train_step(1), noted).steps_with_extras()
+    assert [*found] == [(2, noted)]

@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.signals import run_status as module
 from gradience.core.signals.analyzer import fold
 from gradience.core.signals.run_status import Outcome, RunSignal, run_status
 from gradience.core.telemetry.events import AnyEvent, RunStatus
 from tests.core.telemetry.sample_events import (
     batch,
     evaluation,
+    resume,
     run_end,
     run_start,
     train_step,
@@ -81,3 +83,38 @@ def test_the_end_of_another_run_is_not_this_ones() -> None:
     other = msgspec.structs.replace(run_end(RunStatus.ERROR, "theirs"), run_id="another")
     found = signal(run_start(), other)
     assert (found.outcome, found.reason, found.foreign_records) == (Outcome.UNFINISHED, None, 1)
+
+
+def test_a_resume_is_named_with_the_steps_that_come_again() -> None:
+    found = signal(run_start(), train_step(20), train_step(30), resume(20), train_step(30))
+    assert (found.n_resumes, found.resumed_from_steps, found.repeated_steps) == (1, (20,), 10)
+    assert (found.first_step, found.last_step) == (20, 30)
+
+
+def test_the_extent_is_that_of_the_resumed_lineage() -> None:
+    found = signal(run_start(), train_step(50), resume(20), train_step(21), resume(20))
+    assert (found.last_step, found.resumed_from_steps, found.repeated_steps) == (20, (20, 20), 31)
+
+
+def test_a_resume_from_beyond_the_record_repeats_nothing() -> None:
+    found = signal(run_start(), train_step(5), resume(20))
+    assert (found.n_resumes, found.repeated_steps, found.last_step) == (1, 0, 5)
+    assert (signal(resume(20)).n_resumes, signal(resume(20)).last_step) == (1, None)
+
+
+@pytest.mark.parametrize("step", [True, -1, 2**63, 7.5, "7", None])
+def test_a_step_that_is_none_resumes_nothing(step: object) -> None:
+    odd = msgspec.structs.replace(run_start(), meta={"resumed_from_step": step})
+    assert signal(run_start(), train_step(5), odd).n_resumes == 0
+
+
+def test_the_latest_resumes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RESUMES_KEPT", 2)
+    found = signal(resume(1), resume(2), resume(3))
+    assert (found.n_resumes, found.resumed_from_steps) == (3, (2, 3))
+
+
+def test_the_duration_leaves_out_the_time_before_a_resume() -> None:
+    late = [msgspec.structs.replace(event, ts=1000.0) for event in (resume(1), train_step(2))]
+    last = msgspec.structs.replace(train_step(3), ts=1004.0)
+    assert signal(run_start(), evaluation("t"), *late, last).duration_s == 1.0 + 4.0

@@ -16,7 +16,8 @@ from gradience.cli.views.parts import (
     remark,
 )
 from gradience.core.monitoring.report import MonitorReport
-from gradience.core.signals.run_status import Outcome
+from gradience.core.numbers import counted
+from gradience.core.signals.run_status import Outcome, RunSignal
 
 OUTCOME_STYLES = {
     Outcome.OK: "green",
@@ -25,11 +26,16 @@ OUTCOME_STYLES = {
     Outcome.ERROR: "bold red",
 }
 
+RESUMES_SHOWN = 5
+"""Resumes that the view names by their step, the latest."""
+
 
 def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = False) -> None:
     """Prints a report: the run, its losses, the gap, then what to look at."""
     heading(console, "gradience monitor", report.file)
     line(console, _status_line(report))
+    if report.run.n_resumes:
+        line(console, _resumed_line(report.run))
     indented(console, _loss_table(report))
     indented(console, _rate_table(report))
     _print_gap(report, console)
@@ -52,6 +58,16 @@ def _status_line(report: MonitorReport) -> Text:
     model = f", {report.config.model_name}" if report.config.model_name else ""
     outcome = (run.outcome.value, OUTCOME_STYLES[run.outcome])
     return Text.assemble("run ", outcome, f"  {steps}{seconds}{model}")
+
+
+def _resumed_line(run: RunSignal) -> str:
+    """Where the run went on from checkpoints, and how much of it was trained again."""
+    shown = run.resumed_from_steps[-RESUMES_SHOWN:]
+    steps = ", ".join(map(str, shown))
+    times = "" if run.n_resumes == 1 else f"{run.n_resumes} times, "
+    last = "last " if len(shown) < run.n_resumes else ""
+    at = f"{last}at step {steps}" if len(shown) == 1 else f"{last}at steps {steps}"
+    return f"resumed {times}{at} ({counted(run.repeated_steps, 'step')} repeated)"
 
 
 def _loss_table(report: MonitorReport) -> Table:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from gradience.core.monitoring.alerts import MonitorPolicy
 from gradience.core.monitoring.gap import Gap
+from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.severity import Severity
 from gradience.core.signals.pipeline import RunSignals
 from gradience.core.telemetry.events import Recommendation

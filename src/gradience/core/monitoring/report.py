@@ -11,9 +11,11 @@ from gradience.core.monitoring.recommend import recommend
 from gradience.core.monitoring.signals import SignalSnapshot, signal_snapshot
 from gradience.core.severity import Severity
 from gradience.core.signals.learning_rate import LearningRateSignal
+from gradience.core.signals.lineage import LineageSignal
 from gradience.core.signals.loss import LossSignal
 from gradience.core.signals.nonfinite_values import NonfiniteSignal
 from gradience.core.signals.pipeline import RunSignals
+from gradience.core.signals.recorder_counts import RecorderCounts
 from gradience.core.signals.records import GuardSignal
 from gradience.core.signals.run_status import RunSignal
 from gradience.core.telemetry.events import Recommendation
@@ -35,6 +37,8 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     learning_rate: LearningRateSignal
     nonfinite: NonfiniteSignal
     guard: GuardSignal
+    recorder: RecorderCounts
+    lineage: LineageSignal
     lora_audit: Mapping[str, object] | None = None
 
     @property
@@ -78,5 +82,7 @@ def monitor_report(
         learning_rate=signals.learning_rate,
         nonfinite=signals.nonfinite,
         guard=signals.records.guard,
+        recorder=signals.recorder,
+        lineage=signals.lineage,
         lora_audit=signals.records.lora_audit,
     )

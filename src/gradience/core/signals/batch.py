@@ -1,7 +1,8 @@
 """A batch: a run of events with the hot fields of the training steps as columns."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -12,6 +13,7 @@ from gradience.core.telemetry.events import AnyEvent, RunStart, TrainStep
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 NO_STEP = -1
 """Stands in an integer column for a step that the record did not give."""
@@ -24,6 +26,13 @@ class PlacedEvent(NamedTuple):
     event: AnyEvent
 
 
+class PlacedStep(NamedTuple):
+    """A training step and its position in the stream."""
+
+    position: int
+    event: TrainStep
+
+
 @attrs.frozen(eq=False)
 class Column:
     """One hot field over the training steps of a batch.
@@ -33,16 +42,16 @@ class Column:
     """
 
     values: Floats
-    logged: NDArray[np.bool_]
+    logged: Mask
 
-    def finite(self) -> NDArray[np.bool_]:
+    def finite(self) -> Mask:
         """Mask of the values that are finite numbers."""
-        mask: NDArray[np.bool_] = np.isfinite(self.values)
+        mask: Mask = np.isfinite(self.values)
         return mask
 
-    def nonfinite(self) -> NDArray[np.bool_]:
+    def nonfinite(self) -> Mask:
         """Mask of the values that were logged and are NaN or infinite."""
-        mask: NDArray[np.bool_] = self.logged & ~np.isfinite(self.values)
+        mask: Mask = self.logged & ~np.isfinite(self.values)
         return mask
 
 
@@ -52,7 +61,8 @@ class Batch:
 
     Training steps are columns, row i of each being one step; ``position`` places the rows among
     the ``others`` (every event that is no training step). ``lr`` is the largest rate over the
-    parameter groups. ``events`` keeps the training steps whole, for analyzers of extras.
+    parameter groups. ``train_steps`` keeps the training steps whole, for analyzers of extras, and
+    ``has_extras`` tells which of them have any.
     """
 
     start: int
@@ -64,6 +74,7 @@ class Batch:
     lr: Column
     grad_norm: Column
     epoch: Column
+    has_extras: Mask
     train_steps: tuple[TrainStep, ...]
     others: tuple[PlacedEvent, ...]
 
@@ -81,9 +92,37 @@ class Batch:
             lr=_rows(self.lr, rows),
             grad_norm=_rows(self.grad_norm, rows),
             epoch=_rows(self.epoch, rows),
+            has_extras=self.has_extras[rows],
             train_steps=self.train_steps[rows],
             others=tuple(other for other in self.others if start <= other.position < stop),
         )
+
+    def select(self, rows: Mask, others: tuple[PlacedEvent, ...]) -> "Batch":
+        """This batch with only some of its events, each at its place.
+
+        Args:
+            rows: Shape (n,): the training steps to keep.
+            others: The other events to keep, in order.
+        """
+        return attrs.evolve(
+            self,
+            position=self.position[rows],
+            step=self.step[rows],
+            ts=self.ts[rows],
+            loss=_rows(self.loss, rows),
+            lr=_rows(self.lr, rows),
+            grad_norm=_rows(self.grad_norm, rows),
+            epoch=_rows(self.epoch, rows),
+            has_extras=self.has_extras[rows],
+            train_steps=tuple(itertools.compress(self.train_steps, rows.tolist())),
+            others=others,
+        )
+
+    def steps_with_extras(self) -> Iterator[PlacedStep]:
+        """The training steps that logged more than the hot fields."""
+        positions = self.position[self.has_extras].tolist()
+        events = itertools.compress(self.train_steps, self.has_extras.tolist())
+        return map(PlacedStep, positions, events)
 
     def run_starts(self) -> tuple[tuple[int, str], ...]:
         """Position and run id of each ``run_start`` in the batch."""
@@ -123,6 +162,7 @@ def build_batch(events: Sequence[AnyEvent], start: int = 0) -> Batch:
         lr=_column([_largest(e.lr) for e in train]),
         grad_norm=_column([e.grad_norm for e in train]),
         epoch=_column([e.epoch for e in train]),
+        has_extras=np.array([bool(e.extras) for e in train], dtype=np.bool_),
         train_steps=tuple(train),
         others=tuple(others),
     )
@@ -143,5 +183,5 @@ def _largest(lr: float | tuple[float, ...] | None) -> float | None:
     return lr
 
 
-def _rows(column: Column, rows: "slice[int, int, None]") -> Column:
+def _rows(column: Column, rows: "slice[int, int, None] | Mask") -> Column:
     return Column(column.values[rows], column.logged[rows])

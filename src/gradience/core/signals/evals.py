@@ -3,7 +3,7 @@
 A pure, deterministic function of the event sequence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 import msgspec
@@ -65,7 +65,8 @@ def _update(state: EvalState, batch: Batch) -> EvalState:
     losses, positions = batch.loss.values[mask], batch.position[mask]
     latest = dict(state.latest)
     n_evals, dropped = state.n_evals, state.splits_dropped
-    reward = state.reward_metrics or any(_has_reward(e.extras) for e in batch.train_steps)
+    logged = {name for _, step in batch.steps_with_extras() for name in step.extras}
+    reward = state.reward_metrics or _has_reward(logged)
     for position, event in batch.others:
         if not isinstance(event, Eval):
             continue
@@ -85,8 +86,8 @@ def _update(state: EvalState, batch: Batch) -> EvalState:
     return EvalState(latest, n_evals, recent_values(state.recent, losses), reward, dropped)
 
 
-def _has_reward(metrics: Mapping[str, object]) -> bool:
-    return any(name.startswith(REWARD_PREFIX) for name in metrics)
+def _has_reward(names: Iterable[str]) -> bool:
+    return any(name.startswith(REWARD_PREFIX) for name in names)
 
 
 def _result(state: EvalState) -> EvalSignal:

@@ -90,12 +90,23 @@ class _MetricGroup(NamedTuple):
 
 
 def _metric_groups(batch: Batch) -> Iterator[_MetricGroup]:
-    for row, event in enumerate(batch.train_steps):
-        if event.extras:
-            yield _MetricGroup(int(batch.position[row]), "", event.step, event.extras)
+    for position, event in batch.steps_with_extras():
+        if _may_hold_nonfinite(event.extras):
+            yield _MetricGroup(position, "", event.step, event.extras)
     for position, other in batch.others:
         if isinstance(other, Eval):
             yield _MetricGroup(position, f"eval.{other.split}.", other.step, other.metrics)
+
+
+def _may_hold_nonfinite(metrics: Mapping[str, object]) -> bool:
+    """A quick look: false for the extras of nearly every step."""
+    for value in metrics.values():
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return True
+        elif isinstance(value, dict | list):
+            return True
+    return False
 
 
 def _add_column(count: _Count, column: Column, batch: Batch) -> _Count:

@@ -15,7 +15,14 @@ import numpy as np
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.signals.analyzer import Analyzer
 from gradience.core.signals.batch import Batch
+from gradience.core.signals.resumes import segments
 from gradience.core.telemetry.events import RunEnd, RunStart, RunStatus, UnknownEvent, event_name
+
+MAX_RESUMES_KEPT = 100
+"""Resumes named by their step, the latest; all are counted, and memory stays bounded."""
+
+MAX_REPEATED = 2**53
+"""The count of repeated steps stops here: far beyond any run, within every JSON parser's reach."""
 
 
 class Outcome(Enum):
@@ -38,8 +45,17 @@ class RunSignal(msgspec.Struct, frozen=True, kw_only=True):
     meta: Mapping[str, object] = {}
     first_step: int | None = None
     last_step: int | None = None
+    """The furthest step since the last resume; not below the step resumed from."""
     duration_s: float | None = None
-    """Last time stamp minus the first."""
+    """Last time stamp minus the first, summed over the parts between resumes: the time that the
+    run lay idle before a resume is none of it."""
+    n_resumes: int = 0
+    """Run starts that go on from a checkpoint."""
+    resumed_from_steps: tuple[int, ...] = ()
+    """The checkpoints' steps, of the last :data:`MAX_RESUMES_KEPT` resumes."""
+    repeated_steps: int = 0
+    """Steps that lay beyond a checkpoint when the run resumed from it, so that they are trained
+    again; summed over the resumes."""
     events: Mapping[str, int] = {}
     """Number of events by name."""
     foreign_records: int = 0
@@ -53,6 +69,8 @@ class RunStatusState:
     signal: RunSignal = RunSignal()
     first_ts: float | None = None
     last_ts: float | None = None
+    before_s: float | None = None
+    """Duration up to the last resume."""
 
 
 def run_status() -> Analyzer[RunStatusState, RunSignal]:
@@ -61,6 +79,27 @@ def run_status() -> Analyzer[RunStatusState, RunSignal]:
 
 
 def _update(state: RunStatusState, batch: Batch) -> RunStatusState:
+    for resumed_from, events in segments(batch):
+        if resumed_from is not None:
+            state = _resume(state, resumed_from)
+        state = _add(state, events)
+    return state
+
+
+def _resume(state: RunStatusState, step: int) -> RunStatusState:
+    signal, last = state.signal, state.signal.last_step
+    lost = 0 if last is None else max(0, last - step)
+    signal = msgspec.structs.replace(
+        signal,
+        last_step=None if last is None else min(last, step),
+        n_resumes=signal.n_resumes + 1,
+        resumed_from_steps=(*signal.resumed_from_steps, step)[-MAX_RESUMES_KEPT:],
+        repeated_steps=min(signal.repeated_steps + lost, MAX_REPEATED),
+    )
+    return RunStatusState(signal, before_s=_duration(state))
+
+
+def _add(state: RunStatusState, batch: Batch) -> RunStatusState:
     signal = _with_identity(_with_steps(state.signal, batch), batch)
     counts = dict(signal.events)
     if batch.train_steps:
@@ -74,11 +113,11 @@ def _update(state: RunStatusState, batch: Batch) -> RunStatusState:
             stamps.append(event.ts)
         if not isinstance(event, UnknownEvent):
             signal = _add_other(signal, event)
-    signal = msgspec.structs.replace(signal, events=dict(sorted(counts.items())))
-    return RunStatusState(
-        signal,
-        min([*stamps, *_known(state.first_ts)], default=None),
-        max([*stamps, *_known(state.last_ts)], default=None),
+    return attrs.evolve(
+        state,
+        signal=msgspec.structs.replace(signal, events=dict(sorted(counts.items()))),
+        first_ts=min([*stamps, *_known(state.first_ts)], default=None),
+        last_ts=max([*stamps, *_known(state.last_ts)], default=None),
     )
 
 
@@ -88,7 +127,8 @@ def _known(ts: float | None) -> tuple[float, ...]:
 
 def _with_steps(signal: RunSignal, batch: Batch) -> RunSignal:
     """The run's extent, from every record that names a step."""
-    steps = batch.step[batch.step >= 0].tolist()
+    rows = batch.step[batch.step >= 0]
+    steps = [int(rows.min()), int(rows.max())] if rows.size else []
     steps += [event.step for _, event in batch.others if event.step is not None]
     if not steps:
         return signal
@@ -146,6 +186,10 @@ _OUTCOMES: Mapping[RunStatus, Outcome] = {
 
 
 def _result(state: RunStatusState) -> RunSignal:
+    return msgspec.structs.replace(state.signal, duration_s=_duration(state))
+
+
+def _duration(state: RunStatusState) -> float | None:
     if state.first_ts is None or state.last_ts is None:
-        return state.signal
-    return msgspec.structs.replace(state.signal, duration_s=state.last_ts - state.first_ts)
+        return state.before_s
+    return (state.before_s or 0.0) + (state.last_ts - state.first_ts)

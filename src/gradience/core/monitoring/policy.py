@@ -1,0 +1,33 @@
+"""The thresholds of the monitor."""
+
+import attrs
+
+from gradience.core.monitoring.gap import GapPolicy
+
+
+@attrs.frozen(kw_only=True)
+class MonitorPolicy:
+    """The thresholds of the monitor."""
+
+    gap: GapPolicy = GapPolicy()
+    isolated_nonfinite_grads: int = 1
+    """Non-finite gradient norms in a run that are worth no more than an info: an fp16 loss
+    scaler skips such a step by design."""
+    nonfinite_grad_share: float = 0.5
+    """Share of the logged gradient norms from which on non-finite ones (more than the isolated)
+    are an error. The Trainer replaces a non-finite loss by a running mean in its logs while it
+    goes on training (huggingface/trl#6702), and a job whose adapter was all NaN counted as a
+    success (getainode/ainode#186); the edge of one half is inferred."""
+    memorization_confidence: float = 0.6
+    """Of the advice on memorisation where the gap is exact (inferred: no published threshold of
+    the gap is known)."""
+    memorization_confidence_estimated: float = 0.4
+    """The same where the training side is an estimate (inferred)."""
+    evaluate_confidence: float = 0.9
+    """Of the advice to evaluate at all (inferred: no one advises against it)."""
+    compress_confidence: float = 0.4
+    """Of the advice to cut the rank: one published series of truncations, of one model and task
+    (the PEFT package's LoRA conversion figures), carries it."""
+    compress_factor: float = 2.0
+    """An audited rank is worth reducing where the suggested one is this many times smaller
+    (inferred: below that, the saving is within one step of the allowed ranks)."""
