@@ -2,12 +2,22 @@
 
 import sys
 
-from benchmarks import base_norms, cold_start, large_audit
+from benchmarks import (
+    base_norms,
+    callback_overhead,
+    cold_start,
+    kill_points,
+    large_audit,
+    telemetry,
+)
 
 ENTRIES = {
     "cold_start": cold_start.run,
     "large_audit": large_audit.run,
     "base_norms": base_norms.run,
+    "telemetry": telemetry.run,
+    "callback_overhead": callback_overhead.run,
+    "kill_points": kill_points.run,
 }
 
 

@@ -69,3 +69,25 @@ def test_python_in_the_documentation_runs(
     assert blocks
     for block in blocks:
         exec(compile(block, page, "exec"), {})  # noqa: S102  our own documentation
+
+
+def test_seq2seq_trainer_is_recorded(tmp_path: Path) -> None:
+    run_example(tmp_path, "seq2seq_trainer.py")
+    report = api.monitor(tmp_path / "seq2seq_trainer_output" / "run.jsonl")
+    assert (report.run.outcome.value, report.run.last_step) == ("ok", 30)
+    assert report.signals.gap is not None
+
+
+def test_a_bare_accelerate_loop_is_recorded(tmp_path: Path) -> None:
+    run_example(tmp_path, "accelerate_loop.py")
+    report = api.monitor(tmp_path / "accelerate_loop_output" / "run.jsonl")
+    assert (report.run.outcome.value, report.run.last_step) == ("ok", 24)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("trl_sft", 24), ("trl_dpo", 12)])
+def test_trl_trainers_are_recorded(tmp_path: Path, name: str, steps: int) -> None:
+    pytest.importorskip("trl", reason="TRL is not installed (extra [dev])")
+    run_example(tmp_path, f"{name}.py")
+    report = api.monitor(tmp_path / f"{name}_output" / "run.jsonl")
+    assert (report.run.outcome.value, report.run.last_step) == ("ok", steps)
+    assert report.config.lora.r == 4

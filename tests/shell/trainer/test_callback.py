@@ -1,7 +1,9 @@
 """The Trainer callback, in real runs."""
 
+import copy
 import json
 import logging
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -204,13 +206,17 @@ def test_a_log_whose_keys_clash_with_the_record_is_kept(tmp_path: Path) -> None:
     assert (record["step"], record["extra_step"], record["extra_event"]) == (3, 9, "x")
 
 
-def test_a_second_training_is_a_second_run(tmp_path: Path) -> None:
+def test_a_second_training_is_a_run_of_its_own_and_the_first_is_kept(tmp_path: Path) -> None:
     trainer = tiny_trainer(tmp_path, GradienceCallback())
     trainer.train()
+    (first,) = {event.run_id for event in TelemetryReader(tmp_path / "run.jsonl").iter_events()}
     trainer.train()
-    report = api.monitor(tmp_path / "run.jsonl")
-    assert report.n_runs == 2
-    assert report.loss.n == 4
+    (second,) = {event.run_id for event in TelemetryReader(tmp_path / "run.jsonl").iter_events()}
+    (kept,) = tmp_path.glob("run.*.jsonl")
+    assert {event.run_id for event in TelemetryReader(kept).iter_events()} == {first} != {second}
+    for path in (kept, tmp_path / "run.jsonl"):
+        report = api.monitor(path)
+        assert (report.n_runs, report.loss.n, report.run.outcome.value) == (1, 4, "ok")
 
 
 def test_recording_does_not_change_the_weights(tmp_path: Path) -> None:
@@ -223,22 +229,27 @@ def test_recording_does_not_change_the_weights(tmp_path: Path) -> None:
     assert all(bool((a == b).all()) for a, b in pairs)
 
 
-def hook_arguments(folder: Path) -> tuple[TrainingArguments, TrainerState, TrainerControl]:
+def hook_arguments(
+    folder: Path, step: int = 0
+) -> tuple[TrainingArguments, TrainerState, TrainerControl]:
     args = TrainingArguments(output_dir=str(folder), use_cpu=True, report_to=[])
-    return args, TrainerState(is_world_process_zero=True, global_step=3), TrainerControl()
+    state = TrainerState(is_world_process_zero=True, global_step=step)
+    return args, state, TrainerControl()
 
 
 def test_training_again_after_an_exception_is_another_run(tmp_path: Path) -> None:
     callback, hook = GradienceCallback(), hook_arguments(tmp_path)
     callback.on_train_begin(*hook)
     callback.on_log(*hook, logs={"loss": 1.0})
-    callback.on_train_begin(*hook)
+    callback.on_train_begin(*hook_arguments(tmp_path))
     callback.on_log(*hook, logs={"loss": 2.0})
     callback.on_train_end(*hook)
-    found = list(TelemetryReader(tmp_path / "run.jsonl").iter_events())
-    first, second = {e.run_id for e in found[:3]}, {e.run_id for e in found[3:]}
-    assert (len(first), len(second), first & second) == (1, 1, set())
-    ended = found[2]
+    (kept,) = tmp_path.glob("run.*.jsonl")
+    first = list(TelemetryReader(kept).iter_events())
+    second = list(TelemetryReader(tmp_path / "run.jsonl").iter_events())
+    ids = [{event.run_id for event in part} for part in (first, second)]
+    assert (len(first), len(second), len(ids[0] | ids[1])) == (3, 3, 2)
+    ended = first[2]
     assert isinstance(ended, RunEnd)
     assert (ended.status.value, ended.reason) == ("error", "training began again")
     assert callback.dropped_events == 0
@@ -247,12 +258,14 @@ def test_training_again_after_an_exception_is_another_run(tmp_path: Path) -> Non
 def test_training_again_under_a_given_id_continues_that_run(tmp_path: Path) -> None:
     callback = GradienceCallback(GradienceCallbackConfig(run_id="mine"))
     hook = hook_arguments(tmp_path)
-    for _ in range(2):
+    for step in (1, 2):
         callback.on_train_begin(*hook)
-        callback.on_log(*hook, logs={"loss": 1.0})
+        callback.on_log(*hook_arguments(tmp_path, step), logs={"loss": 1.0})
     callback.on_train_end(*hook)
     report = api.monitor(tmp_path / "run.jsonl")
-    assert (report.n_runs, report.run.run_id, report.loss.n) == (1, "mine", 2)
+    assert (report.n_runs, report.run.run_id) == (1, "mine")
+    assert (report.run.resumed_from_steps, report.loss.n) == ((0,), 1)
+    assert not list(tmp_path.glob("run.*.jsonl"))
 
 
 def test_a_log_before_training_is_of_the_run_that_follows(tmp_path: Path) -> None:
@@ -308,3 +321,14 @@ def test_the_warning_quotes_gradiences_own_errors_alone(
     GradienceCallback().on_log(*hook_arguments(tmp_path), logs=logs)  # type: ignore[arg-type]  # the key under test
     assert "(RuntimeError)" in caplog.text
     assert "a secret" not in caplog.text
+
+
+def test_a_copy_has_the_settings_and_no_run(tmp_path: Path) -> None:
+    callback = GradienceCallback(GradienceCallbackConfig(notes="mine"))
+    callback.on_train_begin(*hook_arguments(tmp_path))
+    for copied in (copy.deepcopy(callback), pickle.loads(pickle.dumps(callback))):  # noqa: S301
+        assert copied.config == callback.config
+        copied.on_train_end(*hook_arguments(tmp_path))
+        assert copied.path is None
+    callback.on_train_end(*hook_arguments(tmp_path))
+    assert names(tmp_path / "run.jsonl") == ["run_start", "run_end"]

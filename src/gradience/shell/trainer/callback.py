@@ -1,20 +1,27 @@
 """The Trainer callback: the one line that records a run."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from gradience.core.errors import GradienceError
 from gradience.core.telemetry.encode import free_key
+from gradience.core.telemetry.events import RunStatus
 from gradience.core.telemetry.trainer_logs import LogKind, log_kind, split_metrics
-from gradience.shell.telemetry.writer import TelemetryWriter
+from gradience.shell.telemetry.writer import status_of
+from gradience.shell.trainer.driven_parts import DrivenParts
+from gradience.shell.trainer.endings import (
+    LastChance,
+    SigtermRecord,
+    reason_of,
+    trainer_being_made,
+    watch_train,
+)
+from gradience.shell.trainer.parts import TrainingRun
+from gradience.shell.trainer.recorder import RunRecorder
 from gradience.shell.trainer.settings import GradienceCallbackConfig
-from gradience.shell.trainer.snapshot import config_snapshot, run_meta
-
-logger = logging.getLogger("gradience")
+from gradience.shell.trainer.wiring import parts_of
 
 METHOD_NAMES = frozenset({"self", "step", "lr"})
 """Parameters of ``TelemetryWriter.train_step`` that a log may not be mistaken for."""
@@ -29,11 +36,16 @@ class GradienceCallback(TrainerCallback):
     ``Trainer(..., callbacks=[GradienceCallback()])`` is all it takes. It writes ``run_start``,
     a ``train_step`` for every log, an ``eval`` for every evaluation set (named after the metric
     prefix) and ``run_end``. Evaluations outside training are appended to the same run. A training
-    that was left by an exception is closed as an error when the next one begins, which is a run
-    of its own.
+    resumed from a checkpoint continues its run; a new one keeps the file that is there under a
+    dated name.
+
+    The Trainer has no hook for a training that breaks off. So the callback puts a callable that
+    records how around ``trainer.train`` of the Trainer it is given to, and handles SIGTERM while
+    a training runs. Nothing else of the user's is changed. One that is added later
+    (``add_callback``) learns of an exception that ends the interpreter, else of the next training.
 
     Telemetry never takes a training run down: whatever goes wrong here is logged once and
-    counted in :attr:`dropped_events`.
+    counted in :attr:`dropped_events`. A copy, pickled or not, has the settings and no run.
 
     Args:
         config: Where to write and what to name the run.
@@ -41,15 +53,37 @@ class GradienceCallback(TrainerCallback):
 
     def __init__(self, config: GradienceCallbackConfig | None = None) -> None:
         self.config = config or GradienceCallbackConfig()
-        self.dropped_events = 0
-        self.path: Path | None = None
+        self.watched = 0
+        """Number of watched ``train`` calls that are under way."""
+        self._recorder = RunRecorder(self.config)
+        self._parts: DrivenParts | None = None
+        self._about_to_save = False
+        self._sigterm: SigtermRecord | None = None
+        self._last_chance: LastChance | None = None
+
+    @property
+    def dropped_events(self) -> int:
+        """Events lost since the callback was made."""
+        return self._recorder.dropped_events
+
+    @property
+    def path(self) -> Path | None:
         """The telemetry file, once the first event is written."""
-        self._run_id = self.config.run_id
-        self._trained = False
-        """Whether a training was recorded already; the next one is another run."""
-        self._training = False
-        """Whether a training has begun and not ended."""
-        self._writer: TelemetryWriter | None = None
+        return self._recorder.path
+
+    def on_init_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        """Puts the record of endings around ``train`` of the Trainer that is being made."""
+        del args, state, control, kwargs
+        with self._recorder.never_fatal():
+            trainer = trainer_being_made(self)
+            if trainer is not None:
+                watch_train(trainer, self)
 
     def on_train_begin(
         self,
@@ -60,9 +94,38 @@ class GradienceCallback(TrainerCallback):
     ) -> None:
         """Writes ``run_start``, and before it the ``run_end`` of a training that broke off."""
         del control
-        self._leave_earlier_run()
-        with self._never_fatal():
-            self._record(args, state, lambda w: self._begin(w, args, state, kwargs.get("model")))
+        self._leave(RunStatus.ERROR, "training began again")
+        self._recorder.begin(args, state, kwargs.get("model"))
+        with self._recorder.never_fatal():
+            self._watch_endings()
+        with self._recorder.never_fatal():
+            self._begin_parts(args, state, kwargs)
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        """Shows the parts the gradients of the step that is about to be done."""
+        del args, control, kwargs
+        self._recorder.step_begun()
+        if self._parts is not None:
+            self._parts.before_optimizer_step(state.global_step + 1)
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        """Shows the parts the step that was done; one of them may stop the training."""
+        del args, kwargs
+        self._about_to_save = _may_be_saved(state, control)
+        if self._parts is not None and self._parts.after_step(state.global_step):
+            control.should_training_stop = True
 
     def on_log(
         self,
@@ -74,7 +137,7 @@ class GradienceCallback(TrainerCallback):
     ) -> None:
         """Writes ``train_step``, or the closing summary; evaluations come to on_evaluate."""
         del control, kwargs
-        with self._never_fatal():
+        with self._recorder.never_fatal():
             if logs:
                 self._record_log(args, state, _with_text_keys(logs))
 
@@ -88,9 +151,13 @@ class GradienceCallback(TrainerCallback):
     ) -> None:
         """Writes ``eval``, its split named after the metric prefix."""
         del control, kwargs
-        with self._never_fatal():
+        with self._recorder.never_fatal():
             if metrics:
-                self._record_eval(args, state, _with_text_keys(metrics))
+                split, values = split_metrics(_with_text_keys(metrics))
+                step = state.global_step
+                self._recorder.record_outside_training(
+                    args, state, lambda writer: writer.eval(step, split=split, metrics=values)
+                )
 
     def on_predict(
         self,
@@ -111,104 +178,101 @@ class GradienceCallback(TrainerCallback):
         **kwargs: object,
     ) -> None:
         """Writes ``run_end`` and closes the file."""
-        del control, kwargs
-        self._training = False
-        with self._never_fatal():
-            self._record(args, state, lambda writer: writer.run_end("ok", step=state.global_step))
-        with self._never_fatal():
-            self._close()
+        del args, state, control, kwargs
+        self._leave(RunStatus.OK)
 
-    def _leave_earlier_run(self) -> None:
-        """Ends a run that broke off; whatever was recorded before, the next run is another."""
-        writer = self._writer
-        if self._training and writer is not None:
-            with self._never_fatal():
-                writer.run_end("error", "training began again")
-        if self._trained:
-            with self._never_fatal():
-                self._close()
-            self._run_id = self.config.run_id
-        self._trained = self._training = True
+    def training_left(self, error: BaseException) -> None:
+        """Writes ``run_end`` for a training that an exception has left."""
+        reason = reason_of(error, allow_text=self.config.telemetry_allow_text)
+        self._leave(status_of(type(error)), reason)
 
-    def _begin(
-        self, writer: TelemetryWriter, args: TrainingArguments, state: TrainerState, model: object
+    def __getstate__(self) -> dict[str, object]:
+        """The settings and what a subclass has of its own; never the run."""
+        fresh = vars(GradienceCallback(self.config))
+        return {**vars(self), **fresh}
+
+    def _leave(self, status: RunStatus, reason: str | None = None) -> None:
+        """Ends the training that is under way, if there is one."""
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.end(self._recorder.step)
+            if parts.stopped_by is not None and status is RunStatus.OK:
+                status, reason = RunStatus.ABORTED, stop_reason(parts.stopped_by)
+        self._recorder.end(status, reason)
+        with self._recorder.never_fatal():
+            for ending in (self._sigterm, self._last_chance):
+                if ending is not None:
+                    ending.remove()
+        self._sigterm = self._last_chance = None
+
+    def _watch_endings(self) -> None:
+        self._sigterm = SigtermRecord(lambda: self._recorder.interrupt("SIGTERM"))
+        self._sigterm.install()
+        if not self.watched:
+            self._last_chance = LastChance(self._left_unwatched)
+            self._last_chance.install()
+
+    def _left_unwatched(self, status: RunStatus, error: BaseException | None) -> None:
+        reason = reason_of(error, allow_text=self.config.telemetry_allow_text)
+        self._leave(status, reason)
+
+    def _begin_parts(
+        self, args: TrainingArguments, state: TrainerState, given: Mapping[str, object]
     ) -> None:
-        meta = run_meta(args, model)
-        if state.global_step:
-            meta["resumed_from_step"] = state.global_step
-        writer.run_start(config_snapshot(args, model, self.config), meta)
+        parts, model, optimizer = parts_of(self.config), given.get("model"), given.get("optimizer")
+        if not parts or not isinstance(model, torch.nn.Module):
+            return
+        run = TrainingRun(
+            args=args,
+            model=model,
+            optimizer=optimizer,  # type: ignore[arg-type]  # accelerate's is not always a subclass
+            alert=lambda *a, **k: self._recorder.record_own(lambda w: w.alert(*a, **k)),
+            metrics=lambda *a, **k: self._recorder.record_own(lambda w: w.metrics(*a, **k)),
+            about_to_save=lambda: self._about_to_save,
+        )
+        self._parts = DrivenParts(parts, run)
+        self._parts.begin(state.global_step)
 
     def _record_log(
         self, args: TrainingArguments, state: TrainerState, logs: Mapping[str, object]
     ) -> None:
         step, kind = state.global_step, log_kind(logs)
         if kind is LogKind.TRAIN_STEP:
-            hot = {name: logs[key] for key, name in HOT_KEYS.items() if key in logs}
-            rest = {
-                free_key(key, METHOD_NAMES, logs): value
-                for key, value in logs.items()
-                if key not in HOT_KEYS
-            }
-            self._record(args, state, lambda w: w.train_step(step, **hot, **rest))
+            fields = _train_step_fields(logs)
+            if self._parts is not None:
+                for key, value in self._parts.log_fields(step).items():
+                    fields[free_key(key, METHOD_NAMES | fields.keys(), fields)] = value
+            self._recorder.record(args, state, lambda w: w.train_step(step, **fields))
         elif kind is LogKind.SUMMARY:
-            self._record(args, state, lambda w: w.metrics(step, kind="train_summary", metrics=logs))
-
-    def _record_eval(
-        self, args: TrainingArguments, state: TrainerState, metrics: Mapping[str, object]
-    ) -> None:
-        split, values = split_metrics(metrics)
-        in_training = self._writer is not None
-        try:
-            self._record(
-                args, state, lambda w: w.eval(state.global_step, split=split, metrics=values)
+            self._recorder.record(
+                args, state, lambda w: w.metrics(step, kind="train_summary", metrics=logs)
             )
-        finally:
-            if not in_training:
-                self._close()
 
-    def _record(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        record: Callable[[TelemetryWriter], None],
-    ) -> None:
-        """Hands the open writer to ``record``, on world rank zero alone."""
-        if state.is_world_process_zero:
-            record(self._open_writer(args))
 
-    def _open_writer(self, args: TrainingArguments) -> TelemetryWriter:
-        if self._writer is None:
-            folder = Path(self.config.output_dir or args.output_dir or ".")
-            self.path = folder / self.config.filename
-            self._writer = TelemetryWriter(
-                self.path,
-                run_id=self._run_id,
-                max_str_len=self.config.max_str_len,
-                allow_text=self.config.telemetry_allow_text,
-            )
-            self._run_id = self._writer.run_id
-        return self._writer
+def stop_reason(part: object) -> str:
+    """Why a part stopped the training: its ``stop_reason``, where it has one, or its name."""
+    given = getattr(part, "stop_reason", None)
+    return given if isinstance(given, str) else f"stopped by {type(part).__name__}"
 
-    def _close(self) -> None:
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            writer.close()
 
-    @contextmanager
-    def _never_fatal(self) -> Iterator[None]:
-        """Lets no exception out of a hook; a message is shown only where it is Gradience's own."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  training goes on whatever happens here
-            self.dropped_events += 1
-            if self.dropped_events == 1:
-                name = type(error).__name__
-                cause = f"{name}: {error}" if isinstance(error, GradienceError) else name
-                logger.warning(
-                    "telemetry event dropped (%s); training goes on, further drops are counted "
-                    "in GradienceCallback.dropped_events",
-                    cause,
-                )
+def _may_be_saved(state: TrainerState, control: TrainerControl) -> bool:
+    """Whether the weights after this step may be kept: only later is that certain.
+
+    An epoch's checkpoint is asked for after its last step, the best one's after its evaluation.
+    """
+    epoch_over = float(state.epoch).is_integer()
+    last = state.global_step >= state.max_steps
+    return control.should_save or control.should_evaluate or epoch_over or last
+
+
+def _train_step_fields(logs: Mapping[str, object]) -> dict[str, object]:
+    hot = {name: logs[key] for key, name in HOT_KEYS.items() if key in logs}
+    rest = {
+        free_key(key, METHOD_NAMES, logs): value
+        for key, value in logs.items()
+        if key not in HOT_KEYS
+    }
+    return {**hot, **rest}
 
 
 def _with_text_keys(values: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,11 +1,13 @@
 """The callback's settings."""
 
+import math
 import os
 
 import attrs
 
 from gradience.core.config.snapshot import TaskProfile
 from gradience.core.errors import ConfigError
+from gradience.core.guard.policy import GuardPolicy
 
 
 def _task_profile(value: TaskProfile | str) -> TaskProfile:
@@ -16,19 +18,34 @@ def _task_profile(value: TaskProfile | str) -> TaskProfile:
         raise ConfigError(f"task_profile: expected one of {allowed}, found {value!r}") from None
 
 
+def _seconds(value: float | None) -> float | None:
+    if value is None or (math.isfinite(value) and value >= 0):
+        return value
+    raise ConfigError(f"fsync_s: expected None or seconds from 0 on, found {value!r}")
+
+
+def _steps(value: int | None) -> int | None:
+    if value is None or value >= 1:
+        return value
+    raise ConfigError(
+        f"spectra_every: expected None or a number of steps from 1 on, found {value!r}"
+    )
+
+
 @attrs.frozen
 class GradienceCallbackConfig:
     """What the callback records, and where; the defaults need no thought.
 
     Raises:
-        ConfigError: On construction, where ``task_profile`` is none of the four.
+        ConfigError: On construction, where a value is none of those that its field takes.
     """
 
     output_dir: str | os.PathLike[str] | None = None
     """Folder of the telemetry file; the Trainer's ``output_dir`` by default."""
     filename: str = "run.jsonl"
     run_id: str | None = None
-    """Identifies the run; a random UUID by default."""
+    """Identifies the run; a random UUID by default. A training under the id of the file's last run
+    continues that run."""
     model_name: str | None = None
     """The model's own name by default; of a local path only the last component."""
     dataset_name: str | None = None
@@ -39,3 +56,55 @@ class GradienceCallbackConfig:
     """Keeps strings of any length: the explicit opt-in to raw text."""
     max_str_len: int = 256
     """Longer strings become ``[REDACTED len=N]``."""
+    fsync_s: float | None = attrs.field(default=None, converter=_seconds)
+    """None leaves it to the system when events reach the disk; 0 waits for the disk after every
+    event, N at most once in N seconds and on closing."""
+    per_rank_files: bool = False
+    """Whether each further process of a distributed run writes the alerts and metrics of its own
+    (non-finite gradients, the guard) to ``run.rank<k>.jsonl`` beside the file of rank zero."""
+    watch_gradients: bool = True
+    """Whether the gradients and weights of every optimizer step are looked at, in one device
+    synchronisation: the Trainer hides NaN losses from its logs."""
+    spectra_every: int | None = attrs.field(default=None, converter=_steps)
+    """Optimizer steps between two looks at the adapter's singular values; None for never."""
+    enable_guard: bool = False
+    """Whether bad steps are dropped and bad weights rolled back (experimental)."""
+    guard_snapshot_every: int = GuardPolicy().snapshot_every
+    """Steps between two snapshots of trainable weights and optimizer state."""
+    guard_ring_size: int = GuardPolicy().ring_size
+    """Snapshots that are kept, on the CPU."""
+    guard_grad_threshold: float = GuardPolicy().grad_threshold
+    """Gradient norm, before clipping, above which a step is not trusted."""
+    guard_cooldown_steps: int = GuardPolicy().cooldown_steps
+    """Steps after a rollback in which there is no other."""
+    guard_max_rollbacks: int = GuardPolicy().max_rollbacks
+    """Rollbacks within the window before training is stopped."""
+    guard_window_steps: int = GuardPolicy().window_steps
+    """The window, in steps."""
+    guard_steps_back: int = GuardPolicy().steps_back
+    """Which healthy snapshot is gone back to: 1 is the newest."""
+    guard_prune_newer_on_rollback: bool = GuardPolicy().prune_newer_on_rollback
+    """Whether snapshots newer than the restored one are forgotten."""
+    guard_patience: int = GuardPolicy().patience
+    """Bad steps in a row, each dropped, before weights are rolled back; 1 for the first."""
+
+    def __attrs_post_init__(self) -> None:
+        self.guard_policy()
+
+    def guard_policy(self) -> GuardPolicy:
+        """The guard's options as its policy.
+
+        Raises:
+            ConfigError: An option is out of its range.
+        """
+        return GuardPolicy(
+            snapshot_every=self.guard_snapshot_every,
+            ring_size=self.guard_ring_size,
+            grad_threshold=self.guard_grad_threshold,
+            cooldown_steps=self.guard_cooldown_steps,
+            max_rollbacks=self.guard_max_rollbacks,
+            window_steps=self.guard_window_steps,
+            steps_back=self.guard_steps_back,
+            prune_newer_on_rollback=self.guard_prune_newer_on_rollback,
+            patience=self.guard_patience,
+        )

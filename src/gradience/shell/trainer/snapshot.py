@@ -13,7 +13,8 @@ from gradience import __version__
 from gradience.core.config.readers import overlay, peft_snapshot, training_snapshot
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import ConfigError
-from gradience.core.telemetry.payload import TextPolicy, plain_mapping
+from gradience.core.telemetry.payload import plain_mapping
+from gradience.core.telemetry.text_policy import TextPolicy
 from gradience.core.telemetry.trainer_logs import public_name
 from gradience.shell.trainer.settings import GradienceCallbackConfig
 
@@ -35,6 +36,10 @@ QUANTISATION_KEYS = (
 """Settings of a quantised base model that are recorded (bitsandbytes, GPTQ, AWQ)."""
 
 
+_AS_GIVEN = TextPolicy(allow_text=True)
+"""A path that is redacted has no last component left."""
+
+
 @runtime_checkable
 class _HasToDict(Protocol):
     """A configuration object of transformers or PEFT."""
@@ -54,11 +59,11 @@ def config_snapshot(
         settings: The callback's settings.
 
     Returns:
-        The snapshot; local paths are cut to their last component.
+        The snapshot; local paths are cut to their last component. Text is as it was given:
+        whoever writes the snapshot applies the run's policy.
     """
-    policy = TextPolicy(max_str_len=settings.max_str_len, allow_text=settings.telemetry_allow_text)
-    raw = plain_mapping(_as_dict(args), policy)
-    snapshot = overlay(training_snapshot(raw, "TrainingArguments"), _adapter(model, policy))
+    raw = plain_mapping(_as_dict(args), _AS_GIVEN)
+    snapshot = overlay(training_snapshot(raw, "TrainingArguments"), _adapter(model))
     named = public_name(settings.model_name) or public_name(snapshot.model_name)
     return msgspec.structs.replace(
         snapshot,
@@ -101,14 +106,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _adapter(model: object, policy: TextPolicy) -> ConfigSnapshot:
+def _adapter(model: object) -> ConfigSnapshot:
     configs = getattr(model, "peft_config", None)
     if not isinstance(configs, Mapping) or not configs:
         return ConfigSnapshot()
     active = getattr(model, "active_adapter", None)
     config = configs.get(active) if isinstance(active, str) else None
     config = config or next(iter(configs.values()))
-    raw = plain_mapping(_as_dict(config), policy)
+    raw = plain_mapping(_as_dict(config), _AS_GIVEN)
     try:
         return peft_snapshot(raw, "PEFT config")
     except ConfigError:
