@@ -128,6 +128,17 @@ def test_what_a_deleted_file_held_waits_until_it_can_be_written(path: Path, cloc
     assert path.read_bytes() == b"one\ntwo\n"
 
 
+@pytest.mark.parametrize("fsync_s", [None, 10.0])
+def test_closing_looks_once_more(path: Path, clock: Clock, fsync_s: float | None) -> None:
+    file = AppendedFile(path, FilePolicy(look_s=1.0, fsync_s=fsync_s), clock)
+    file.append(b"1\n")
+    shutil.rmtree(path.parent)
+    file.append(b"2\n")
+    file.close()
+    file.close()
+    assert path.read_bytes() == b"1\n2\n"
+
+
 def test_what_is_carried_over_is_bounded_and_whole_lines(path: Path, clock: Clock) -> None:
     file = AppendedFile(path, FilePolicy(look_s=1.0), clock)
     line = b"x" * (CARRIED_BYTES // 3) + b"\n"

@@ -82,19 +82,22 @@ class AppendedFile:
             self._sync(descriptor, now)
 
     def close(self) -> None:
-        """Closes the file, after an fsync where the policy asks for any; closing twice is fine.
+        """Closes the file, after a last look and the fsync that the policy asks for; twice is fine.
 
         Raises:
-            OSError: The fsync failed; the file is closed nevertheless.
+            OSError: What a deleted file held could not be written anew, or the fsync failed; the
+                file is closed nevertheless.
         """
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
-            return
         try:
-            if self._unsynced and self._policy.fsync_s is not None:
-                self._sync(descriptor, self._clock())
+            self._look(self._clock())
+            if self._carried:
+                self.append(b"")
+            if self._descriptor is not None and self._unsynced and self._policy.fsync_s is not None:
+                self._sync(self._descriptor, self._clock())
         finally:
-            os.close(descriptor)
+            descriptor, self._descriptor, self._carried = self._descriptor, None, b""
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
