@@ -50,7 +50,7 @@ def run() -> None:
 def _overhead(shape: ModelShape) -> Overhead:
     import torch
 
-    from gradience.shell.trainer.gradient_norms import gradient_norms
+    from gradience.shell.gradient_norms import gradient_norms
     from gradience.shell.trainer.gradient_watch import GradientWatch
     from gradience.shell.trainer.lora_updates import live_updates
     from gradience.shell.trainer.spectra_in_flight import SpectraInFlight

@@ -12,12 +12,31 @@ from gradience import api
 from gradience.core.telemetry.events import TrainStep
 from gradience.vnext.telemetry_reader import TelemetryReader
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "vnext"
+ROOT = Path(__file__).resolve().parents[1]
+
+EXAMPLES = ROOT / "examples" / "vnext"
+
+EXPLODING = """
+import sys
+from gradience.vnext.integrations.hf import GradienceCallback, GradienceCallbackConfig
+from tests.shell.guard.faulty_trainer import faulty_trainer
+
+config = GradienceCallbackConfig(
+    enable_guard=True, guard_snapshot_every=2, guard_grad_threshold=1000.0, guard_patience=1
+)
+trainer = faulty_trainer(sys.argv[1], GradienceCallback(config), max_steps=12, max_grad_norm=1.0)
+healthy = trainer.compute_loss
+trainer.compute_loss = lambda *given, **named: healthy(*given, **named) * (
+    1e8 if trainer.state.global_step == 8 else 1.0
+)
+trainer.train()
+"""
+"""A Trainer whose ninth step gives a huge gradient, which clipping makes look harmless."""
 
 pytestmark = pytest.mark.trainer
 
 
-def _in_two_processes(folder: Path, example: str) -> None:
+def _in_two_processes(folder: Path, script: Path, *arguments: str) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     done = subprocess.run(
         [
@@ -26,10 +45,11 @@ def _in_two_processes(folder: Path, example: str) -> None:
             "c10d",
             "--rdzv-endpoint",
             "localhost:0",
-            str(EXAMPLES / example),
+            str(script),
+            *arguments,
         ],
         cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -46,7 +66,7 @@ def _in_two_processes(folder: Path, example: str) -> None:
     ],
 )
 def test_every_event_is_there_once(tmp_path: Path, example: str, steps: list[int]) -> None:
-    _in_two_processes(tmp_path, example)
+    _in_two_processes(tmp_path, EXAMPLES / example)
     (path,) = tmp_path.glob("*/*.jsonl")
     reader = TelemetryReader(path)
     events = list(reader.iter_events())
@@ -59,7 +79,16 @@ def test_every_event_is_there_once(tmp_path: Path, example: str, steps: list[int
 
 
 def test_the_world_is_in_the_meta(tmp_path: Path) -> None:
-    _in_two_processes(tmp_path, "accelerate_loop.py")
+    _in_two_processes(tmp_path, EXAMPLES / "accelerate_loop.py")
     (path,) = tmp_path.glob("*/*.jsonl")
     start = next(iter(TelemetryReader(path).iter_events("run_start")))
     assert getattr(start, "meta")["world_size"] == 2  # noqa: B009  the union has no such attribute
+
+
+def test_the_guard_sees_explosions_through_clipping(tmp_path: Path) -> None:
+    script = tmp_path / "exploding.py"
+    script.write_text(EXPLODING)
+    _in_two_processes(tmp_path, script, str(tmp_path / "out"))
+    report = api.monitor(tmp_path / "out" / "run.jsonl")
+    found = {alert.code: alert for alert in report.alerts}
+    assert found["guard_intervention"].first_step == 9

@@ -74,10 +74,9 @@ def test_an_abort_without_a_snapshot_says_what_to_do() -> None:
 
 
 def test_init_says_what_holds() -> None:
-    alert = init_alert(GuardPolicy(ring_size=2), sees_unclipped=False)
+    alert = init_alert(GuardPolicy(ring_size=2))
     assert (alert.code, alert.severity) == ("GUARD_INIT", Severity.INFO)
     assert alert.context["enabled"] is True
-    assert alert.context["sees_unclipped_norms"] is False
     assert alert.context["ring_size"] == 2
 
 

@@ -23,16 +23,12 @@ class GuardAlert(msgspec.Struct, frozen=True, kw_only=True):
     context: Mapping[str, object] = {}
 
 
-def init_alert(
-    policy: GuardPolicy, off_because: str | None = None, *, sees_unclipped: bool = True
-) -> GuardAlert:
+def init_alert(policy: GuardPolicy, off_because: str | None = None) -> GuardAlert:
     """``GUARD_INIT``: the options that hold, or why the guard is off.
 
     Args:
         policy: The options.
         off_because: Why the guard can do nothing in this run; None where it is on.
-        sees_unclipped: Whether gradient norms are known as they were before clipping; where they
-            are not, clipping hides explosions.
 
     Returns:
         The alert; ``enabled`` in its context says whether the guard is on.
@@ -43,8 +39,7 @@ def init_alert(
             f"the guard is on: a snapshot every {policy.snapshot_every} steps, at most "
             f"{policy.max_rollbacks} rollbacks in {policy.window_steps} steps"
         )
-        context = {"enabled": True, "sees_unclipped_norms": sees_unclipped, **options}
-        return _info("GUARD_INIT", message, context)
+        return _info("GUARD_INIT", message, {"enabled": True, **options})
     off = {"enabled": False, "reason": off_because, **options}
     return _info("GUARD_INIT", f"the guard is off: {off_because}", off)
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import torch
 from torch.nn.utils import get_total_norm
-from torch.utils.hooks import RemovableHandle
+
+from gradience.shell.gradient_norms import BackwardNorms
 
 
 class GradientLook(NamedTuple):
@@ -22,9 +23,8 @@ class PreClipNorm:
     """Measures the norm of each gradient when it is accumulated, before anything clips it.
 
     The Trainer clips before ``on_pre_optimizer_step``, and what it measured on the way comes to a
-    callback only with the logged steps. A hook per parameter keeps the norm of the gradient
-    accumulated so far, on its device and without synchronising; the last of a step counts. The
-    gradients are only read.
+    callback only with the logged steps. Under data parallelism the gradients are the reduced ones,
+    so that every process sees the same norm.
 
     Args:
         parameters: The trainable parameters.
@@ -38,31 +38,19 @@ class PreClipNorm:
         scale: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         self._scale = scale
-        self._norms: dict[int, torch.Tensor] = {}
-        self._hooks: list[RemovableHandle] = [
-            parameter.register_post_accumulate_grad_hook(self._measure)  # type: ignore[no-untyped-call]  # untyped in torch
-            for parameter in parameters
-        ]
+        self._backward = BackwardNorms(parameters)
 
     def read(self) -> torch.Tensor | None:
         """The norm over all gradients since the last call, on the device; None without any."""
-        norms, self._norms = list(self._norms.values()), {}
-        if not norms:
+        found = self._backward.take()
+        if found is None:
             return None
-        total = get_total_norm(norms)
+        total: torch.Tensor = torch.linalg.vector_norm(found.norms)
         return total if self._scale is None else total / self._scale(torch.ones_like(total))
 
     def detach(self) -> None:
         """Takes the hooks off."""
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-
-    @torch.no_grad()
-    def _measure(self, parameter: torch.Tensor) -> None:
-        if parameter.grad is not None:
-            norm = torch.linalg.vector_norm(_values(parameter.grad))
-            self._norms[id(parameter)] = norm.float()
+        self._backward.detach()
 
 
 def look_at(

@@ -98,11 +98,9 @@ class TrainerGuard:
             self._alert(step, init_alert(self.policy, reason))
             return
         self._parameters = trainable_parameters(model)
-        if not _several_processes():
-            scale = _scaler_scale(optimizer)
-            self._pre_clip = PreClipNorm(list(self._parameters.values()), scale)
-        sees = self._pre_clip is not None
-        self._alert(step, init_alert(self.policy, sees_unclipped=sees))
+        scale = _scaler_scale(optimizer)
+        self._pre_clip = PreClipNorm(list(self._parameters.values()), scale)
+        self._alert(step, init_alert(self.policy))
         self._record_metrics(step, None)
         self.after_step(step, model, optimizer)
 
@@ -124,8 +122,7 @@ class TrainerGuard:
             model: The model.
             optimizer: The optimizer.
             grad_norm: The gradients' norm before clipping, where the caller knows it; else it is
-                the guard's own, measured while they accumulated (in one process; in several it is
-                the norm as it is now).
+                the guard's own, measured at the end of the backward pass.
             loss: The loss of this step, where it is known.
 
         Returns:
@@ -223,10 +220,3 @@ def _scaler_scale(optimizer: object) -> Callable[[torch.Tensor], torch.Tensor] |
     if isinstance(scaler, _LossScaler) and scaler.is_enabled():
         return scaler.scale
     return None
-
-
-def _several_processes() -> bool:
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return False
-    return distributed.get_world_size() > 1

@@ -18,13 +18,13 @@ from gradience.core.training.gradient_watch import (
     observe,
 )
 from gradience.core.training.parameter_names import owner_of
-from gradience.shell.guard.sharding import sharded_because
-from gradience.shell.trainer.gradient_norms import (
+from gradience.shell.gradient_norms import (
     BackwardNorms,
     MeasuredNorms,
     gradient_norms,
     parameter_norms,
 )
+from gradience.shell.guard.sharding import sharded_because
 from gradience.shell.trainer.parts import TrainingRun
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from gradience.shell.trainer.gradient_norms import (
+from gradience.shell.gradient_norms import (
     BackwardNorms,
     MeasuredNorms,
     gradient_norms,
@@ -101,7 +101,7 @@ def test_what_goes_wrong_is_not_raised_into_training(monkeypatch: pytest.MonkeyP
         del parameters
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("gradience.shell.trainer.gradient_norms.gradient_norms", fail)
+    monkeypatch.setattr("gradience.shell.gradient_norms.gradient_norms", fail)
     model = linear()
     watch = BackwardNorms(list(model.parameters()))
     backward(model)
