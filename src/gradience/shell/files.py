@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gradience.core.errors import ConfigError, GradienceError
-from gradience.core.telemetry.json_text import parse_json
+from gradience.core.json_text import parse_json
 
 YAML_SUFFIXES = (".yaml", ".yml")
 

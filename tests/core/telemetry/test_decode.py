@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from gradience.core.json_text import parse_json
 from gradience.core.severity import Severity
 from gradience.core.telemetry.decode import decode_line
 from gradience.core.telemetry.encode import encode_event
@@ -19,7 +20,6 @@ from gradience.core.telemetry.events import (
     UnknownEvent,
     event_name,
 )
-from gradience.core.telemetry.json_text import parse_json
 from tests.core.telemetry.sample_events import decoded, issue_codes, line, train_step
 
 

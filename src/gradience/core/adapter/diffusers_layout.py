@@ -19,8 +19,8 @@ from gradience.core.adapter.tensors import (
     TensorKind,
 )
 from gradience.core.errors import ConfigError
+from gradience.core.json_text import parse_json
 from gradience.core.numbers import counted
-from gradience.core.telemetry.json_text import parse_json
 
 DIFFUSERS_LAYOUT = "diffusers"
 

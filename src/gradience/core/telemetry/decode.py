@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gradience.core.json_text import parse_json
 from gradience.core.nonfinite import NONFINITE_KEY, is_nonfinite_table, restore_nonfinite
 from gradience.core.numbers import nesting_depth, real_number
 from gradience.core.severity import Severity
@@ -27,7 +28,6 @@ from gradience.core.telemetry.events import (
     TrainStep,
     UnknownEvent,
 )
-from gradience.core.telemetry.json_text import parse_json
 from gradience.core.telemetry.older_records import modernise
 
 _DECODER = msgspec.json.Decoder(KnownEvent)

@@ -8,6 +8,7 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import TelemetryError, TelemetrySchemaError
+from gradience.core.json_text import parse_json
 from gradience.core.monitoring.signals import (
     EvalMetrics,
     SignalSnapshot,
@@ -25,7 +26,6 @@ from gradience.core.telemetry.issues import (
     describe_foreign_log,
     refusal,
 )
-from gradience.core.telemetry.json_text import parse_json
 
 BATCH_EVENTS = 4096
 """Events per columnar batch: large enough to vectorise, small enough to stay in cache."""
