@@ -255,7 +255,7 @@ def test_threads_change_neither_numbers_nor_order(
     modules = {f"model.layers.{i}.self_attn.q_proj": factors(seed=i) for i in range(9)}
     folder = write_modules(tmp_path, modules)
     plain = _audit(folder)
-    monkeypatch.setattr(audit_module, "PARALLEL_BYTES", 0)
+    monkeypatch.setattr(audit_module, "PARALLEL_ELEMENTS", 0)
     monkeypatch.setattr(workers, "available_cores", lambda: cores)
     assert _audit(folder) == plain
     assert list(rows_of(plain)) == list(modules)

@@ -36,8 +36,8 @@ from gradience.shell.audit_base import BaseComparison, BaseRequest, compare_with
 from gradience.shell.null_draws import null_for
 from gradience.shell.workers import map_in_order
 
-PARALLEL_BYTES = 2**24
-"""Factors from this size on are worth starting threads for."""
+PARALLEL_ELEMENTS = 2**24
+"""Factors of more elements than this together are worth starting threads for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -195,7 +195,7 @@ def _audit_pairs(
     pairs = adapter.contents.pairs
     size = sum(pair.a.size + pair.b.size for pair in pairs)
     audit = partial(_audit_pair, adapter, base, request.options)
-    return map_in_order(audit, pairs, parallel=size > PARALLEL_BYTES)
+    return map_in_order(audit, pairs, parallel=size > PARALLEL_ELEMENTS)
 
 
 def _audit_pair(

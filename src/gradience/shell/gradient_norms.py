@@ -87,7 +87,7 @@ def parameter_norms(parameters: Sequence[torch.nn.Parameter]) -> MeasuredNorms |
 
 def _measured(tensors: Sequence[torch.Tensor | None]) -> MeasuredNorms | None:
     with torch.no_grad():
-        held = [(place, _local(t)) for place, t in enumerate(tensors) if t is not None]
+        held = [(place, local_values(t)) for place, t in enumerate(tensors) if t is not None]
         held = [(place, t) for place, t in held if t.numel() and t.is_floating_point()]
         if not held:
             return None
@@ -100,7 +100,7 @@ def _measured(tensors: Sequence[torch.Tensor | None]) -> MeasuredNorms | None:
         return MeasuredNorms(places, torch.stack(near))
 
 
-def _local(tensor: torch.Tensor) -> torch.Tensor:
+def local_values(tensor: torch.Tensor) -> torch.Tensor:
     """Its values: the stored ones of a sparse tensor, this process's of a distributed one."""
     if tensor.is_sparse:
         return tensor.coalesce().values()

@@ -69,7 +69,7 @@ def layout_of(tensor_names: Sequence[str], config: Mapping[str, object] | None) 
     is_peft = config is not None and "peft_type" in config
     for pattern, layout in _MARKS:
         if any(pattern.search(name) for name in tensor_names):
-            return PEFT_LAYOUT if is_peft and layout is DIFFUSERS_LAYOUT else layout
+            return PEFT_LAYOUT if is_peft and layout == DIFFUSERS_LAYOUT else layout
     return None
 
 

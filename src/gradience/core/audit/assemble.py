@@ -35,6 +35,7 @@ from gradience.core.dominance.gain import (
     module_gain,
 )
 from gradience.core.numbers import mean_known, quantile
+from gradience.core.ranks.energy_table import ModuleSpectrum
 from gradience.core.ranks.plans import RankPlans, rank_plans
 from gradience.core.ranks.suggest import ModuleRank, suggest_global
 from gradience.core.severity import Severity
@@ -76,7 +77,7 @@ def assemble(
     policy = policy or AuditPolicy()
     rows = [module.row for module in modules]
     trained = [row for row in rows if row.status is ModuleStatus.OK]
-    ranks = module_ranks(rows)
+    ranks, spectra = module_ranks(rows), module_spectra(modules)
     found = group_findings([*findings, *(f for module in modules for f in module.findings)])
     evidence = _rank_evidence(trained)
     overall = suggest_global(ranks, policy.suggestion, evidence)
@@ -114,7 +115,7 @@ def assemble(
         global_gain=gains.shared_out,
         composition=gains.composition,
         global_suggestions=overall,
-        rank_plans=_plans(modules, ranks, policy),
+        rank_plans=_plans(spectra, ranks, policy),
         other_tensors=_count_others(contents, lambda _: 1),
         other_params=_count_others(contents, lambda tensor: tensor.size),
         training_metadata=contents.training_metadata,
@@ -123,7 +124,7 @@ def assemble(
         issues=tuple(f.message for f in found if f.severity.at_least(Severity.WARNING)),
     )
     report = _with_intruders(_with_udr(report, trained), trained)
-    return with_sections(report, modules, policy)
+    return with_sections(report, modules, ranks, spectra, policy)
 
 
 def _with_udr(report: AuditReport, trained: Sequence[LayerRow]) -> AuditReport:
@@ -180,10 +181,10 @@ def _null_summary(trained: Sequence[LayerRow], policy: AuditPolicy) -> NullSumma
 
 
 def _plans(
-    modules: Sequence[ModuleAudit], ranks: Sequence[ModuleRank], policy: AuditPolicy
+    spectra: Sequence[ModuleSpectrum], ranks: Sequence[ModuleRank], policy: AuditPolicy
 ) -> RankPlans:
     wanted = {rank.name: rank.energy_rank_90 for rank in ranks if rank.energy_rank_90 is not None}
-    return rank_plans(module_spectra(modules), wanted, policy.plans)
+    return rank_plans(spectra, wanted, policy.plans)
 
 
 class _Gains(NamedTuple):

@@ -32,13 +32,19 @@ Floats = NDArray[np.float64]
 
 
 def with_sections(
-    report: AuditReport, modules: Sequence[ModuleAudit], policy: AuditPolicy
+    report: AuditReport,
+    modules: Sequence[ModuleAudit],
+    ranks: Sequence[ModuleRank],
+    spectra: Sequence[ModuleSpectrum],
+    policy: AuditPolicy,
 ) -> AuditReport:
     """Adds the sections that the policy asks for.
 
     Args:
         report: The report.
         modules: Every update, in file order.
+        ranks: What each module needs.
+        spectra: Every module's spectrum.
         policy: Which sections, and their thresholds.
 
     Returns:
@@ -48,14 +54,13 @@ def with_sections(
         rows = tuple(module.row for module in modules)
         report = msgspec.structs.replace(report, layer_data=LayerData(layer_rows=rows))
     if policy.suggest_per_layer or policy.top_wasteful:
-        ranks = module_ranks([module.row for module in modules])
         suggestions = suggest_per_layer(ranks, policy.suggestion)
         if policy.suggest_per_layer:
             report = msgspec.structs.replace(report, rank_suggestions=suggestions)
         if policy.top_wasteful:
             wasteful = _wasteful(suggestions.layers, ranks)[: policy.top_wasteful]
             report = msgspec.structs.replace(report, top_wasteful=wasteful)
-    budgets = _budgets(modules, policy)
+    budgets = _budgets(modules, spectra, policy)
     if budgets:
         report = msgspec.structs.replace(report, budgets=budgets)
     if policy.rank_policies or budgets:
@@ -130,8 +135,9 @@ def _wasteful(
     return tuple(sorted(layers, key=wasted, reverse=True))
 
 
-def _budgets(modules: Sequence[ModuleAudit], policy: AuditPolicy) -> tuple[BudgetSuggestion, ...]:
-    spectra = module_spectra(modules) if policy.budgets else []
+def _budgets(
+    modules: Sequence[ModuleAudit], spectra: Sequence[ModuleSpectrum], policy: AuditPolicy
+) -> tuple[BudgetSuggestion, ...]:
     names = [module.row.module for module in modules]
     found = []
     for spec in policy.budgets:

@@ -15,6 +15,10 @@ GramReduction = Callable[[Factor], Floats]
 BLOCK_ELEMENTS = 2**17
 """Elements widened to float64 at a time: 1 MiB, within a core's second-level cache."""
 
+GRAM_ERROR = 8.0
+"""Error of an entry of a Gram matrix, in units of the arithmetic's epsilon times the norms of its
+two vectors. Summing n products pairwise keeps it below log₂(n) (Higham 2002, §4.2)."""
+
 BFLOAT16 = "bfloat16"
 
 HALF_BITS = 16

@@ -9,7 +9,7 @@ import math
 import attrs
 import numpy as np
 
-from gradience.core.spectra.gram import Floats
+from gradience.core.spectra.gram import GRAM_ERROR, Floats
 from gradience.core.spectra.reduction import Route, Spectrum
 
 
@@ -20,9 +20,8 @@ class GramPolicy:
     tolerance: float = 1e-3
     """Largest relative error of σ₁, and largest error of Σσ² relative to σ₁² (inferred: far below
     what a step of training changes)."""
-    gram_error: float = 8.0
-    """Error of an entry of a Gram matrix, in units of the arithmetic's epsilon times the norms of
-    its two vectors. Summing n products pairwise keeps it below log₂(n) (Higham 2002, §4.2)."""
+    gram_error: float = GRAM_ERROR
+    """Error of an entry of a Gram matrix."""
 
 
 def spectrum_of_grams(

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradience.core.spectra.gram import (
     BLOCK_ELEMENTS,
+    GRAM_ERROR,
     Factor,
     Floats,
     GramReduction,
@@ -39,9 +40,8 @@ class ReductionPolicy:
     relative_tolerance: float = 1e-6
     """Largest relative error of a singular value above ``relative_from``·σ₁."""
     relative_from: float = 1e-4
-    gram_error: float = 8.0
-    """Error of an entry of a float64 Gram matrix, in units of machine epsilon times the norms of
-    its two vectors. Summing n products pairwise keeps it below log₂(n) (Higham 2002, §4.2)."""
+    gram_error: float = GRAM_ERROR
+    """Error of an entry of a Gram matrix."""
     block_elements: int = BLOCK_ELEMENTS
     """Elements widened to float64 at a time."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import get_total_norm
 
-from gradience.shell.gradient_norms import BackwardNorms
+from gradience.shell.gradient_norms import BackwardNorms, local_values
 
 
 class GradientLook(NamedTuple):
@@ -68,7 +68,7 @@ def look_at(
         a second synchronisation, which healthy steps do without.
     """
     with torch.no_grad():
-        grads = [_values(p.grad) for p in parameters if p.grad is not None]
+        grads = [local_values(p.grad) for p in parameters if p.grad is not None]
         present, weight = get_total_norm(grads), get_total_norm(list(parameters))
         total = present if norm is None else norm
         found = torch.stack([t.to(weight.device, torch.float32) for t in (total, present, weight)])
@@ -91,11 +91,6 @@ def drop_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
     """Leaves the optimizer nothing to apply: neither parameters nor moments will change."""
     for parameter in parameters:
         parameter.grad = None
-
-
-def _values(gradient: torch.Tensor) -> torch.Tensor:
-    """The gradient; of a sparse one its stored values."""
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 
 @torch.no_grad()
