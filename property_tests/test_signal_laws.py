@@ -15,11 +15,14 @@ from gradience.core.signals import analyzer, evals, lineage, nonfinite_values, r
 from gradience.core.signals import run_status as run_status_module
 from gradience.core.signals.analyzer import combine, fold, latest_run
 from gradience.core.signals.batch import Batch, build_batch
+from gradience.core.signals.eval_history import eval_histories
 from gradience.core.signals.evals import latest_evals
+from gradience.core.signals.history import training_history
 from gradience.core.signals.learning_rate import learning_rate_summary
 from gradience.core.signals.lineage import resumed_lineage
 from gradience.core.signals.loss import loss_summary
 from gradience.core.signals.nonfinite_values import nonfinite_values as nonfinite
+from gradience.core.signals.objective import training_objective
 from gradience.core.signals.pipeline import run_signals
 from gradience.core.signals.recorder_counts import recorder_counts
 from gradience.core.signals.records import recorded
@@ -48,6 +51,9 @@ READINGS: Mapping[str, Reading] = {
     "run_status": lambda batches: fold(run_status(), batches),
     "recorder_counts": lambda batches: fold(recorder_counts(), batches),
     "lineage": lambda batches: fold(resumed_lineage(loss_summary()), batches),
+    "history": lambda batches: fold(training_history(), batches),
+    "eval_histories": lambda batches: fold(eval_histories(), batches),
+    "objective": lambda batches: fold(training_objective(), batches),
     "latest_run": lambda batches: fold(latest_run(loss_summary()), batches),
     "pipeline": run_signals,
 }

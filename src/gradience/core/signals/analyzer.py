@@ -43,6 +43,11 @@ def fold(analyzer: Analyzer[S, R], batches: Iterable[Batch]) -> R:
     return analyzer.result(state)
 
 
+def mapped(analyzer: Analyzer[S, R], change: Callable[[R], R1]) -> Analyzer[S, R1]:
+    """An analyzer whose result is a pure function of another's."""
+    return Analyzer(analyzer.init, analyzer.update, lambda state: change(analyzer.result(state)))
+
+
 class _AnyState(Protocol[R_co]):
     """An analyzer whose state's type does not matter to the caller."""
 
