@@ -31,3 +31,8 @@ class MonitorPolicy:
     compress_factor: float = 2.0
     """An audited rank is worth reducing where the suggested one is this many times smaller
     (inferred: below that, the saving is within one step of the allowed ranks)."""
+    low_utilization: float = 0.25
+    """Stable rank over that of noise of the same shape below which few directions carry the
+    updates (inferred: the trained adapters of our tests lie between 0.14 and 0.62, noise at 1)."""
+    low_utilization_confidence: float = 0.3
+    """Of that advice (inferred: no published result ties it to accuracy)."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from gradience.core.monitoring.advice import advice_on
+from gradience.core.monitoring.alert import MonitorAlert
+from gradience.core.monitoring.audit_advice import audit_advice
 from gradience.core.monitoring.gap import Gap
 from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.severity import Severity
@@ -9,19 +12,32 @@ from gradience.core.signals.pipeline import RunSignals
 from gradience.core.telemetry.events import Recommendation
 
 
-def recommend(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[Recommendation, ...]:
+def recommend(
+    signals: RunSignals,
+    gap: Gap,
+    policy: MonitorPolicy,
+    alerts: tuple[MonitorAlert, ...] = (),
+) -> tuple[Recommendation, ...]:
     """What to try next, most severe first; empty where there is nothing to say.
 
     Args:
         signals: What the analyzers found.
         gap: The perplexity gap, or why there is none.
         policy: The thresholds.
+        alerts: The run's alerts, most severe first.
 
     Returns:
-        The recommendations.
+        The recommendations, one for each action.
     """
-    found = [*_memorization(gap, policy), *_log_evals(signals, policy), *_compress(signals, policy)]
-    return tuple(sorted(found, key=lambda item: -item.severity.order))
+    found: dict[str, Recommendation] = {}
+    for item in (
+        *advice_on(alerts),
+        *_memorization(gap, policy),
+        *_log_evals(signals, policy),
+        *audit_advice(signals, policy),
+    ):
+        found.setdefault(item.action, item)
+    return tuple(sorted(found.values(), key=lambda item: -item.severity.order))
 
 
 def _memorization(gap: Gap, policy: MonitorPolicy) -> Iterator[Recommendation]:
@@ -64,34 +80,4 @@ def _log_evals(signals: RunSignals, policy: MonitorPolicy) -> Iterator[Recommend
             "source": "inferred: overfitting shows as the evaluation rising while training falls",
         },
         refuted_by="Nothing to refute: a measurement is missing.",
-    )
-
-
-def _compress(signals: RunSignals, policy: MonitorPolicy) -> Iterator[Recommendation]:
-    audit = signals.records.lora_audit or {}
-    config = signals.run.config
-    rank = config.lora.r if config else None
-    suggested = audit.get("suggested_r_global_90")
-    if rank is None or not isinstance(suggested, int) or not audit.get("n_layers"):
-        return
-    if suggested < 1 or suggested * policy.compress_factor > rank:
-        return
-    yield Recommendation(
-        severity=Severity.INFO,
-        action="compress_rank",
-        message=f"rank {suggested} keeps 90 % of the energy of nine modules in ten; {rank} is paid "
-        "for",
-        rationale="Energy that a module does not use can be cut; at 90 % expect about 1 to 1.5 "
-        "points on maths (the PEFT package's LoRA conversion figures).",
-        confidence=policy.compress_confidence,
-        scope="lora.r",
-        evidence={
-            "r": rank,
-            "suggested_r_global_90": suggested,
-            "energy": "PEFT: share of Σσ²",
-            "source": "the PEFT package's documentation of LoRA conversion: Llama-3.2-3B, "
-            "MetaMathQA to GSM8K, energy 0.9 costs 1.37 points",
-        },
-        refuted_by=f"Adapters truncated to and retrained at rank {suggested}, three seeds: their "
-        "held-out metric is worse by more than you accept.",
     )

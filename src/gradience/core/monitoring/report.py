@@ -74,7 +74,7 @@ def monitor_report(
         config=signals.run.config or ConfigSnapshot(),
         signals=signal_snapshot(signals, policy.gap, gap),
         alerts=alerts,
-        recommendations=recommend(signals, gap, policy),
+        recommendations=recommend(signals, gap, policy, alerts),
         telemetry_issues=issues,
         run=msgspec.structs.replace(signals.run, config=None),
         n_runs=signals.n_runs,
