@@ -90,8 +90,7 @@ def test_nonfinite_numbers_come_out_as_strict_json(cli: Cli, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"log_history": []}', "trainer_state.json"),
-        ('{"current_steps": 1, "total_steps": 2}', "LLaMA-Factory"),
+        ('{"peft_type": "LORA", "r": 8}', "adapter_config.json"),
         ('{"schema": "other/v9"}', "other/v9"),
         ("", "an empty file"),
         ("no json", "not JSON"),

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from gradience.api.auditing import audit_lora_peft_dir as audit_lora_peft_dir
     from gradience.api.auditing import audit_lora_state_dict as audit_lora_state_dict
     from gradience.api.checking import check as check
+    from gradience.api.converting import convert as convert
     from gradience.api.explaining import explain as explain
     from gradience.api.monitoring import monitor as monitor
+    from gradience.api.monitoring_folder import monitor_folder as monitor_folder
 
 __all__ = [
     "append_audit",
@@ -22,8 +24,10 @@ __all__ = [
     "audit_lora_peft_dir",
     "audit_lora_state_dict",
     "check",
+    "convert",
     "explain",
     "monitor",
+    "monitor_folder",
 ]
 
 _HOMES = {
@@ -32,8 +36,10 @@ _HOMES = {
     "audit_lora_peft_dir": "auditing",
     "audit_lora_state_dict": "auditing",
     "check": "checking",
+    "convert": "converting",
     "explain": "explaining",
     "monitor": "monitoring",
+    "monitor_folder": "monitoring_folder",
 }
 """Name → the module of this package that has it."""
 

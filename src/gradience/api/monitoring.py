@@ -1,13 +1,14 @@
 """``monitor`` from Python."""
 
 import os
+from pathlib import Path
 
 import attrs
 
 from gradience.core.monitoring.alerts import MonitorPolicy
 from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.signals.pipeline import run_signals
-from gradience.shell.telemetry.reader import TelemetryReader
+from gradience.shell.telemetry.run_log import open_run_log
 
 StrPath = str | os.PathLike[str]
 
@@ -19,10 +20,14 @@ def monitor(
     strict_schema: bool = False,
     policy: MonitorPolicy | None = None,
 ) -> MonitorReport:
-    """Says what happened in a run, from its telemetry file, in one pass.
+    """Says what happened in a run, from its log, in one pass.
 
     Args:
-        run: A telemetry v1 file.
+        run: A telemetry v1 file; or the log of another tool: Hugging Face's
+            ``trainer_state.json`` (also of Axolotl, Unsloth and TRL) or a bare ``log_history``,
+            LLaMA-Factory's ``trainer_log.jsonl``, ms-swift's ``logging.jsonl``, torchtune's
+            DiskLogger, a step log in JSON Lines, a result of PEFT's method comparison; or the
+            folder of one run that holds one of these.
         gap_threshold: Held-out over training perplexity from which on an alert is raised.
         strict_schema: Makes every issue of severity warning or above an error.
         policy: All thresholds.
@@ -31,11 +36,13 @@ def monitor(
         The report, of the last run in the file.
 
     Raises:
-        TelemetryError: The file cannot be read, or is no telemetry v1.
+        TelemetryError: The file cannot be read or is none of these, or the folder holds no run
+            or several.
     """
     policy = policy or MonitorPolicy()
     if gap_threshold is not None:
         policy = attrs.evolve(policy, gap=attrs.evolve(policy.gap, threshold=gap_threshold))
-    reader = TelemetryReader(run, strict_schema=strict_schema)
-    signals = run_signals(reader.iter_batches())
-    return monitor_report(str(run), signals, reader.issues, policy)
+    log = open_run_log(run, strict_schema=strict_schema)
+    signals = run_signals(log.iter_batches())
+    file = str(run if log.path == Path(run) else log.path)
+    return monitor_report(file, signals, log.issues, policy)

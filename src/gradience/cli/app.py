@@ -30,7 +30,9 @@ while a command is imported, a tenth of its cold start."""
 COMMANDS = {
     "demo": "Train, check, monitor and audit a tiny model: no network, no GPU, under a minute.",
     "check": "Look at a configuration before GPU hours are spent on it.",
-    "monitor": "Say what happened in a run, from its telemetry.",
+    "rule": "List the rules of check, or tell one with its evidence.",
+    "monitor": "Say what happened in a run, from its log; or in every run below a folder.",
+    "convert": "Make telemetry of another tool's log, or of an older recording.",
     "audit": "Measure what an adapter's weights use of their rank.",
     "explain": "Tell what an audit found of one module, and why rank policies disagree.",
     "schema": "Print the JSON Schema of the telemetry or of a report.",

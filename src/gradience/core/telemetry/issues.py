@@ -64,17 +64,44 @@ def _more(count: int) -> TelemetryIssue:
     )
 
 
-_FOREIGN_LOGS: tuple[tuple[frozenset[str], str], ...] = (
-    (frozenset({"log_history"}), "a Hugging Face trainer_state.json"),
-    (frozenset({"current_steps", "total_steps"}), "a LLaMA-Factory trainer_log.jsonl"),
-    (frozenset({"train_info", "run_info"}), "a PEFT method-comparison result"),
-    (
-        frozenset({"timestamp", "event", "data"}),
-        "an event log of another layout (timestamp, event, data)",
-    ),
-    (frozenset({"step", "loss"}), "a plain step log (such as torchtune's DiskLogger)"),
-    (frozenset({"peft_type"}), "a PEFT adapter_config.json (try: gradience check)"),
+_READ = "(read by: gradience monitor, gradience convert)"
+"""Beside the logs of other tools: the reader of telemetry is not what reads them."""
+
+_CHECK = "(a configuration; try: gradience check)"
+
+_FOREIGN_LOGS: tuple[tuple[frozenset[str], str], ...] = tuple(
+    (frozenset(keys.split()), name)
+    for keys, name in (
+        ("log_history", f"a Hugging Face trainer_state.json {_READ}"),
+        ("current_steps total_steps", f"a LLaMA-Factory trainer_log.jsonl {_READ}"),
+        ("global_step/max_steps", f"an ms-swift logging.jsonl {_READ}"),
+        ("train_info run_info", f"a PEFT method-comparison result {_READ}"),
+        ("timestamp event data", "an event log of another layout (timestamp, event, data)"),
+        ("step loss", f"a plain step log (such as torchtune's DiskLogger) {_READ}"),
+        ("peft_type", "a PEFT adapter_config.json (try: gradience check)"),
+        ("lora_parameters", f"an mlx-lm adapter_config.json {_CHECK}"),
+        ("architectures", "a model's config.json"),
+        ("hidden_size model_type", "a model's config.json"),
+        ("per_device_train_batch_size", f"Hugging Face training arguments {_CHECK}"),
+        ("bench_version probe", "a benchmark report"),
+        ("bench_version seed_runs", "a benchmark's aggregate report"),
+        ("bench_version", "a benchmark's configuration or report"),
+        ("verdicts probe_baseline", "a benchmark's verdicts"),
+        ("protocol_invariants", "a benchmark's invariants"),
+        ("stable_rank_mean total_lora_params", "an audit report (try: gradience explain)"),
+        ("audit_timestamp probe_rank", "an audit report (try: gradience explain)"),
+        ("policy_disagreement_analysis", "an audit report (try: gradience explain)"),
+        ("config recommendations telemetry_issues", "a report of gradience monitor"),
+        ("config recommendations", "a report of gradience check"),
+        ("eval_loss eval_runtime", "the metrics of one evaluation, no log of a run"),
+        ("train_loss train_runtime", "the Trainer's closing summary, no log of a run"),
+        ("metadata weight_map", "the index of a model's weights (try: gradience audit)"),
+        ("added_tokens model version", "a tokenizer.json"),
+        ("optimizer lora training", f"a Gradience config {_CHECK}"),
+        ("finetuning_type", f"a LLaMA-Factory config {_CHECK}"),
+    )
 )
+"""Keys → what a JSON document that has them is, and what to do with it; the first match counts."""
 
 
 def describe_foreign_log(record: object) -> str:
@@ -87,7 +114,7 @@ def describe_foreign_log(record: object) -> str:
         A phrase such as ``"a Hugging Face trainer_state.json"``, or the schema or keys found.
     """
     if isinstance(record, list):
-        return "a JSON list (such as a bare Trainer log_history)"
+        return _described_list(record)
     if not isinstance(record, Mapping):
         return f"a JSON {type(record).__name__}"
     if "schema" in record:
@@ -98,10 +125,18 @@ def describe_foreign_log(record: object) -> str:
     return "records without a schema (keys: " + ", ".join(list(map(str, record))[:8]) + ")"
 
 
+def _described_list(items: list[object]) -> str:
+    if not items:
+        return "an empty JSON list"
+    if isinstance(items[0], Mapping) and items[0].get("schema") == TELEMETRY_SCHEMA_VERSION:
+        return "a JSON list of events (write one event a line instead)"
+    return "a JSON list (no bare Trainer log_history: none of its rows holds a step with a loss)"
+
+
 def refusal(place: str, found: str) -> str:
     """The message with which a file that is not telemetry v1 is refused."""
     return (
         f"{place}: expected telemetry of schema {TELEMETRY_SCHEMA_VERSION!r} (JSON Lines, one "
-        f"event a line), found {found}. Record the run with GradienceCallback(), or name a file "
-        "that it wrote."
+        f"event a line), found {found}. Record the run with GradienceCallback(), or name a log "
+        "that is read: telemetry, trainer_state.json, trainer_log.jsonl, logging.jsonl …"
     )

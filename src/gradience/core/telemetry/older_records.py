@@ -23,8 +23,8 @@ def modernise(record: dict[str, object]) -> tuple[dict[str, object], tuple[str, 
         shaped["step"] = int(step)
     floats = ("ts", *HOT_KEYS) if shaped["event"] in FREE_EVENTS else ("ts",)
     shaped.update({key: _within_floats(shaped[key]) for key in floats if key in shaped})
-    word = FOLDED_KEYS.get(str(shaped["event"]), "")
-    if word in shaped:
+    word = FOLDED_KEYS.get(str(shaped["event"]))
+    if word is not None and word in shaped:
         shaped[word] = _lower(shaped[word])
     for key in NULLABLE_OPTIONALS:
         if shaped.get(key, key) is None:

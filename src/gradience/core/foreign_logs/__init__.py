@@ -1,0 +1,1 @@
+"""The logs of other tools, as events of telemetry v1."""
