@@ -19,14 +19,14 @@ def test_the_view_says_what_was_written(
     assert convert_command(STATE, out) == 0
     shown = capsys.readouterr().out
     assert f"gradience convert  {out}" in shown
-    assert "11 events of" in shown
-    assert "(trainer_state): 1 run_start, 10 train_step" in shown
+    assert "12 events of" in shown
+    assert "(trainer_state): 1 run_end, 1 run_start, 10 train_step" in shown
 
 
 def test_json_is_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert convert_command(STATE, tmp_path / "run.jsonl", json=True) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["events"] == {"run_start": 1, "train_step": 10}
+    assert report["events"] == {"run_end": 1, "run_start": 1, "train_step": 10}
     assert report["telemetry_issues"] == []
 
 

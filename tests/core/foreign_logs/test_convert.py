@@ -42,6 +42,16 @@ def test_without_it_or_with_steps_after_it_the_end_is_unknown(
     assert converted(HISTORY, *rows).end is None
 
 
+@pytest.mark.parametrize(("last", "ended"), [(9, False), (10, True), (11, True)])
+def test_the_last_planned_step_ends_the_run(last: int, ended: bool) -> None:  # noqa: FBT001
+    rows = [{"current_steps": step, "total_steps": 10, "loss": 1.0} for step in (5, last)]
+    end = converted(LogFileKind.LLAMA_FACTORY, *rows).end
+    assert (end is not None) is ended
+    if end is not None:
+        assert (end.status, end.step) == (RunStatus.OK, 10)
+        assert end.reason == "the last of 10 planned steps was reached"
+
+
 def test_repeated_and_backward_steps_stay_in_record_order() -> None:
     steps = (5, 5, 3, 5, 1)
     found = converted(HISTORY, *({"step": step, "loss": float(step)} for step in steps))

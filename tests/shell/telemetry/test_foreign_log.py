@@ -40,7 +40,7 @@ def test_events_come_by_type(path: Path) -> None:
 def test_batches_hold_the_events_in_order(path: Path) -> None:
     log = opened(path, rows(*({**ROW, "current_steps": n} for n in range(10))))
     batches = list(log.iter_batches(4))
-    assert [(batch.start, batch.stop) for batch in batches] == [(0, 4), (4, 8), (8, 11)]
+    assert [(batch.start, batch.stop) for batch in batches] == [(0, 4), (4, 8), (8, 12)]
     assert [int(step) for batch in batches for step in batch.step] == list(range(10))
 
 

@@ -220,3 +220,31 @@ def test_a_record_torn_anywhere_costs_only_itself(path: Path, cut: int) -> None:
     found = reader(path, START, STEP[: len(STEP) - cut], STEP, END)
     assert names(found) == ["run_start", "train_step", "run_end"]
     assert [issue.line for issue in found.issues] == [2]
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_the_blocks_a_file_is_read_in_do_not_show(
+    path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(reader_module, "BLOCK_BYTES", size)
+    noted = line("train_step", kl=0.5)
+    found = reader(path, START, noted, b"", STEP, b"odd", noted, END[:20], END, STEP[:9], end=b"")
+    assert names(found) == ["run_start", *["train_step"] * 3, "run_end"]
+    issues = [(issue.code, issue.line) for issue in found.issues]
+    assert issues == [("not_json", 5), ("not_json", 7), ("torn_line", 9)]
+
+
+def test_a_strict_reader_gives_what_stands_before_the_odd_line(path: Path) -> None:
+    found = reader(path, START, STEP, b"odd", END, strict=True)
+    events = []
+    with pytest.raises(TelemetryError, match=r"run\.jsonl:3: "):
+        for event in found.iter_events():
+            events.append(event_name(event))  # noqa: PERF401  up to the error
+    assert events == ["run_start", "train_step"]
+
+
+def test_a_file_of_strangers_is_refused_without_reading_on(path: Path) -> None:
+    other = b'{"schema": "other/v3"}'
+    with pytest.raises(TelemetrySchemaError, match=r"run\.jsonl:1: .*found schema 'other/v3'"):
+        reader(path, *[other] * 100, START).validate()
+    assert names(reader(path, *[other] * 99, START)) == ["run_start"]

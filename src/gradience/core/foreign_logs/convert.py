@@ -12,6 +12,7 @@ from gradience.core.foreign_logs.line_formats import ROW_FORMATS
 from gradience.core.foreign_logs.row_values import is_too_deep, with_numbers
 from gradience.core.foreign_logs.rows import Found, NumberedRow, RowFormat, RunHead
 from gradience.core.foreign_logs.trainer_rows import TRAIN_SUMMARY
+from gradience.core.numbers import real_number
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
 from gradience.core.telemetry.decode import LineIssue
@@ -50,9 +51,9 @@ def convert_rows(
 ) -> Iterator[Found]:
     """Turns the rows of a log into the events of one run, in record order and bounded memory.
 
-    The first event is a ``run_start``; a ``run_end`` comes last where the Trainer's closing
-    summary was logged and no training step follows it. Converting the same rows again gives the
-    same events.
+    The first event is a ``run_start``. A ``run_end`` comes last where the Trainer's closing
+    summary was logged and no training step follows it, or where the last planned step was
+    reached. Converting the same rows again gives the same events.
 
     Args:
         kind: Whose rows they are; any but ``TELEMETRY_V1``.
@@ -69,12 +70,17 @@ def convert_rows(
     start = _head(kind, layout, given, head)
     builder = EventBuilder(run_id=run_id(kind, given, start.config))
     yield Found(0, (builder.run_start(0.0, None, start.config, start.meta, {}),))
-    progress = _Progress(planned=start.config.training.max_steps)
+    reached = real_number(start.meta.get("global_step"))
+    progress = _Progress(planned=start.config.training.max_steps, reached=reached or 0.0)
     for numbered in itertools.chain(first, remaining):
         found, progress = _convert(numbered, layout, builder, progress)
         yield found
     if progress.closing is not None:
         end = builder.run_end(progress.ts, progress.closing.step, RunStatus.OK, None, {})
+        yield Found(0, (end,))
+    elif progress.planned is not None and progress.reached >= progress.planned > 0:
+        reason = f"the last of {progress.planned} planned steps was reached"
+        end = builder.run_end(progress.ts, progress.planned, RunStatus.OK, reason, {})
         yield Found(0, (end,))
 
 
@@ -105,6 +111,8 @@ class _Progress(NamedTuple):
     planned: int | None
     ts: float = 0.0
     closing: _Closing | None = None
+    reached: float = 0.0
+    """The furthest training step."""
 
 
 def _head(
@@ -137,7 +145,9 @@ def _convert(
     issues = (*numbers.issues(), *_changed_plan(progress.planned, planned), *read.issues)
     known = progress.planned if planned is None else planned
     closing = _closing(progress.closing, read.events)
-    return Found(number, read.events, issues), _Progress(known, ts, closing)
+    steps = [event.step or 0 for event in read.events if isinstance(event, TrainStep)]
+    reached = max(progress.reached, *steps) if steps else progress.reached
+    return Found(number, read.events, issues), _Progress(known, ts, closing, reached)
 
 
 def _closing(before: _Closing | None, events: Sequence[KnownEvent]) -> _Closing | None:
