@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from gradience.core.adapter.peft_config import ADAPTER_CONFIG
 from gradience.core.config.readers import read_config
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.errors import ConfigError
@@ -45,6 +44,8 @@ def find_peft_config(folder: Path) -> Path:
     Raises:
         ConfigError: There is none, or the folder cannot be read.
     """
+    from gradience.core.adapter.peft_config import ADAPTER_CONFIG
+
     return _find(folder, ADAPTER_CONFIG, "Name the folder that save_pretrained wrote.")
 
 
