@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+from docs.rule_pages import rule_pages
 
 from gradience.cli.app import app
 from gradience.core.adapter.layouts import LAYOUTS
@@ -74,10 +75,12 @@ def pages() -> dict[Path, str]:
         DOCS / "adapters.md": adapters_page(),
         DOCS / "cli.md": cli_page(),
         DOCS / "telemetry.schema.json": telemetry_schema(),
+        **rule_pages(DOCS / "rules", NOTE),
     }
 
 
 if __name__ == "__main__":
     for path, content in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")
         print(path.name)

@@ -88,6 +88,156 @@ def test_a_task_profile_that_is_none_is_refused_with_the_choices(cli: Cli) -> No
     assert "easy_classification" in result.err
 
 
+def rules(result: CliResult) -> list[str]:
+    found = result.json["recommendations"]
+    assert isinstance(found, list)
+    return [item["evidence"]["rule"] for item in found if item["action"] != "config_ok"]
+
+
+ATTENTION = ["check", "--targets", "q_proj,v_proj", "--lr", "0.001", "--r", "32", "--json"]
+
+
+def test_rules_are_selected_and_ignored(cli: Cli) -> None:
+    assert rules(cli(*ATTENTION, "--select", "GR1,attention-only")) == ["GR102", "GR201"]
+    assert rules(cli(*ATTENTION, "--select", "GR2", "--ignore", "GR202")) == ["GR201"]
+    assert "GR102" not in rules(cli(*ATTENTION, "--ignore", "GR1"))
+    assert actions(cli(*ATTENTION, "--select", "GR402")) == ["config_ok"]
+
+
+@pytest.mark.parametrize("flag", ["--select", "--ignore"])
+def test_an_unknown_rule_exits_2_and_says_what_was_expected(cli: Cli, flag: str) -> None:
+    result = cli(*ATTENTION, flag, "GR1,E501")
+    assert (result.code, result.out) == (2, "")
+    assert f"{flag}: expected codes of rules" in result.err
+    assert "'E501'" in result.err
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder to work in; its pyproject.toml is still to be written."""
+    inner = tmp_path / "project" / "inner"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    return tmp_path / "project" / "pyproject.toml"
+
+
+def test_the_projects_table_is_respected(cli: Cli, project: Path) -> None:
+    project.write_text('[tool.gradience]\nselect = ["GR1", "GR2"]\nignore = ["GR202"]\n')
+    assert rules(cli(*ATTENTION)) == ["GR102", "GR201"]
+
+
+def test_flags_beat_the_projects_table(cli: Cli, project: Path) -> None:
+    project.write_text('[tool.gradience]\nselect = ["GR1"]\nignore = ["GR202"]\n')
+    assert rules(cli(*ATTENTION, "--select", "GR2")) == ["GR201", "GR202"]
+    assert rules(cli(*ATTENTION, "--ignore", "GR102")) == []
+
+
+def test_the_projects_thresholds_are_applied(cli: Cli, project: Path) -> None:
+    project.write_text("[tool.gradience.thresholds]\nlr_high = 0.002\nrank_high = 16\n")
+    found = rules(cli(*ATTENTION))
+    assert "GR102" not in found
+    assert "GR301" in found
+
+
+def test_the_projects_profile_is_that_of_configs_without_one(
+    cli: Cli, project: Path, good: Path
+) -> None:
+    project.write_text('[tool.gradience]\ntask-profile = "easy_classification"\n')
+    assert "GR202" not in rules(cli(*ATTENTION))
+    assert "GR202" in rules(cli(*ATTENTION, "--task-profile", "unknown"))
+    config = cli("check", good, "--json").json["config"]
+    assert isinstance(config, dict)
+    assert config["task_profile"] == "generation"
+
+
+def test_the_project_says_what_fails_and_a_flag_beats_it(cli: Cli, project: Path) -> None:
+    project.write_text('[tool.gradience]\nfail-on = "warning"\n')
+    assert cli(*ATTENTION).code == 1
+    assert cli(*ATTENTION, "--fail-on", "never").code == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("slect = []", "'slect'"),
+        ('select = ["GR1", "E5"]', "[tool.gradience] select: expected codes"),
+        ('ignore = ["E5"]', "[tool.gradience] ignore: expected codes"),
+        ("thresholds = {lr_hgh = 1}", "'lr_hgh'"),
+    ],
+)
+def test_a_wrong_table_exits_2_with_file_and_key(
+    cli: Cli, project: Path, table: str, words: str
+) -> None:
+    project.write_text(f"[tool.gradience]\n{table}\n")
+    result = cli(*ATTENTION)
+    assert (result.code, result.out) == (2, "")
+    assert str(project) in result.err
+    assert words in result.err
+
+
+def test_the_view_shows_codes_and_effective_values(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "lora: {r: 8, alpha: 16, target_modules: [q_proj], extras: {rank_pattern: {q_proj: 64}}}\n"
+        "training: {batch_size: 2, gradient_accumulation: 8, extras: {objective: sft}}\n"
+    )
+    shown = cli("check", config).out
+    assert "GR201 review_target_modules" in shown
+    for words in (
+        "largest rank",
+        "64 (vLLM: max_lora_rank=64)",
+        "effective batch",
+        "16",
+        "objective",
+        "sft",
+    ):
+        assert words in shown
+
+
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 1000,
+    "tie_word_embeddings": False,
+}
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> Path:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA))
+    return path
+
+
+def test_targets_and_patterns_are_judged_on_the_model(cli: Cli, llama: Path) -> None:
+    config = llama.with_name("own.yaml")
+    config.write_text(
+        "lora: {r: 8, alpha: 16, target_modules: [q_proj, w1], "
+        "extras: {modules_to_save: [lm_head], rank_pattern: {'layers[.]9[.].*': 4}}}\n"
+    )
+    result = cli("check", config, "--model", llama, "--json", "--select", "GR8,GR9")
+    assert rules(result) == ["GR806", "GR902", "GR903", "GR804"]
+    fit = result.json["model"]
+    assert isinstance(fit, dict)
+    assert (fit["unmatched_targets"], fit["max_rank"]) == (["w1"], 8)
+
+
+def test_a_model_without_any_target_is_an_error(cli: Cli, llama: Path) -> None:
+    result = cli("check", "--targets", "w1", "--r", "8", "--model", llama, "--fail-on", "error")
+    assert result.code == 1
+    assert "GR903 set_target_modules" in result.out
+
+
+def test_the_view_shows_the_model(cli: Cli, llama: Path) -> None:
+    result = cli("check", "--targets", "all-linear", "--r", "8", "--alpha", "16", "--model", llama)
+    assert "llama, 2 layers" in result.out
+
+
 def test_the_view_shows_the_scaling_of_the_report(cli: Cli) -> None:
     result = cli("check", "--r", "16", "--alpha", "40")
     assert "scaling s" in result.out
@@ -120,8 +270,7 @@ def test_attention_alone_is_questioned_with_source_and_refutation(cli: Cli) -> N
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("axolotl.yml", "base_model: m\nmicro_batch_size: 2\n", "Axolotl"),
-        ("lf.yaml", "finetuning_type: lora\nstage: sft\n", "LLaMA-Factory"),
+        ("state.json", '{"log_history": []}', "trainer_state.json"),
         ("broken.json", "{", "expected JSON"),
         ("list.json", "[1]", "expected a mapping"),
         ("typo.json", '{"optimizer": {"lrr": 1}}', "lrr"),

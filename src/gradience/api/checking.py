@@ -1,18 +1,25 @@
 """``check`` from Python."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from gradience.core.checking.check import CheckReport, check_config
-from gradience.core.checking.rule import CheckPolicy
+from gradience.core.architecture.fit import ModelFit
+from gradience.core.checking.check import RULES, CheckReport, check_config
+from gradience.core.checking.policy import CheckPolicy
+from gradience.core.checking.rule import Rule
 from gradience.core.config.readers import overlay, with_ratio
 from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile
+from gradience.core.telemetry.trainer_logs import public_name
 from gradience.shell.configs import find_peft_config, find_training_args, load_config
+from gradience.shell.files import read_mapping
 
 StrPath = str | os.PathLike[str]
+
+MODEL_KEYS = ("base_model_name_or_path", "base_model", "model_name_or_path", "model_name", "model")
+"""Where the tools' configurations name the base model."""
 
 
 def check(
@@ -25,11 +32,15 @@ def check(
     flags: ConfigSnapshot | None = None,
     task_profile: TaskProfile | None = None,
     policy: CheckPolicy | None = None,
+    rules: tuple[Rule, ...] | None = None,
 ) -> CheckReport:
     """Checks a configuration before GPU hours are spent on it.
 
     Precedence, highest first: ``flags``, ``config``, ``peft`` (or the adapter_config.json of
     ``peft_dir``), ``training`` (or the training_args.json of ``training_dir``).
+
+    Where the configuration's ``model_name`` is a model's config.json, a folder with one, or an id
+    in the local Hugging Face cache, the report says what the adapter becomes on that model.
 
     Args:
         config: A snapshot, or a file of any kind that is read.
@@ -41,6 +52,7 @@ def check(
         task_profile: Overrides the profile of ``flags`` and files, also by ``UNKNOWN`` (which in
             a snapshot means that nothing is said).
         policy: The rules' thresholds.
+        rules: The rules to apply; all of them where nothing is said.
 
     Returns:
         The report.
@@ -53,7 +65,8 @@ def check(
     merged = ConfigSnapshot()
     sources: list[str] = []
     given = config if isinstance(config, ConfigSnapshot) or config is None else Path(config)
-    for part in (training_file, adapter_file, given, flags):
+    parts = (training_file, adapter_file, given, flags)
+    for part in parts:
         if part is None:
             continue
         if isinstance(part, Path):
@@ -61,7 +74,41 @@ def check(
         merged = overlay(merged, load_config(part) if isinstance(part, Path) else part)
     if task_profile is not None:
         merged = msgspec.structs.replace(merged, task_profile=task_profile)
-    return check_config(with_ratio(merged), policy, sources=tuple(sources))
+    merged = with_ratio(merged)
+    return check_config(
+        merged,
+        policy,
+        RULES if rules is None else rules,
+        sources=tuple(sources),
+        model=_model_fit(merged, [part for part in parts if isinstance(part, Path)]),
+    )
+
+
+def _model_fit(config: ConfigSnapshot, files: Sequence[Path]) -> ModelFit | None:
+    """What the configuration becomes on its model; None where it names none."""
+    if not config.model_name:
+        return None
+    from gradience.core.architecture.resolve import fit_model
+    from gradience.shell.model_config import load_architecture
+
+    task_type = config.lora.extras.get("task_type")
+    architecture = load_architecture(
+        _written_name(config.model_name, files), task_type if isinstance(task_type, str) else None
+    )
+    if isinstance(architecture, str):
+        return ModelFit(reason=architecture)
+    return fit_model(architecture, config)
+
+
+def _written_name(name: str, files: Sequence[Path]) -> str:
+    """The model's name as a file has it, where the configuration keeps only its public part."""
+    for file in files:
+        written = read_mapping(file)
+        for key in MODEL_KEYS:
+            value = written.get(key)
+            if isinstance(value, str) and public_name(value) == name:
+                return value
+    return name
 
 
 def _file_or_found(

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from gradience.core.checking.check import RULES, check_config
+from gradience.core.architecture.fit import ModelFit
+from gradience.core.checking.check import ALL_RULES, RULES, check_config
 from gradience.core.checking.rule import CheckPolicy
 from gradience.core.config.snapshot import (
     ConfigSnapshot,
@@ -52,15 +53,8 @@ CASES = [
     Case("lora", {"target_modules": ATTENTION}, "GR201", WARNING, "only attention is adapted"),
     Case("lora", {"r": None}, "GR300", INFO, "no rank is given"),
     Case("lora", {"r": 0}, "GR300", ERROR, "rank 0 is no rank"),
-    Case(
-        "lora",
-        {"r": 257, "alpha": 257},
-        "GR301",
-        WARNING,
-        "above the ranks that published recommendations name (up to 256)",
-    ),
     Case("lora", {"alpha": 65}, "GR302", WARNING, "scaled by 4.0625 (α/r)"),
-    Case("lora", {"extras": {"use_rslora": True}}, "GR302", WARNING, "scaled by 8 (α/√r, rsLoRA)"),
+    Case("lora", {"extras": {"use_rslora": True}}, "GR303", INFO, "means s = 8"),
     Case("training", {"extras": {"max_grad_norm": 0}}, "GR401", WARNING, "clipping is off"),
     Case("training", {"extras": {"max_grad_norm": None}}, "GR401", WARNING, "clipping is off"),
     Case("training", {"extras": {"max_grad_norm": "0.0"}}, "GR401", WARNING, "clipping is off"),
@@ -102,7 +96,7 @@ def test_a_rule_speaks_beyond_its_threshold(case: Case) -> None:
         ("optimizer", {"weight_decay": None}),
         ("lora", {"target_modules": ("q_proj", "up_proj")}),
         ("lora", {"target_modules": r".*\.(q|v)_proj"}),
-        ("lora", {"r": 256, "alpha": 512}),
+        ("lora", {"r": 8, "alpha": 32}),
         ("lora", {"alpha": 64}),
         ("lora", {"r": 1, "alpha": 32}),
         ("lora", {"alpha": None}),
@@ -110,7 +104,8 @@ def test_a_rule_speaks_beyond_its_threshold(case: Case) -> None:
         ("training", {"extras": {}}),
         ("training", {"extras": {"max_grad_norm": "0.3"}}),
         ("training", {"extras": {"max_grad_norm": "much"}}),
-        ("training", {"batch_size": 1, "gradient_accumulation": 1, "max_steps": 1, "epochs": 0.1}),
+        ("training", {"batch_size": 1, "gradient_accumulation": 1, "max_steps": 1}),
+        ("training", {"epochs": 0.1}),
         ("training", {"dtype": None}),
     ],
 )
@@ -212,6 +207,37 @@ def test_thresholds_are_the_policys() -> None:
     policy = CheckPolicy(rank_high=8)
     actions = [item.action for item in check_config(GOOD, policy).recommendations]
     assert actions == ["consider_reduce_rank"]
+
+
+def test_the_report_holds_effective_values() -> None:
+    training = TrainingSnapshot(batch_size=2, gradient_accumulation=4, extras={"world_size": 3})
+    lora = LoraSnapshot(r=8, extras={"rank_pattern": {"q_proj": 32}})
+    report = check_config(ConfigSnapshot(lora=lora, training=training))
+    assert (report.effective_batch, report.max_rank) == (24.0, 32)
+    assert report.vllm_max_lora_rank == 32
+    assert check_config(ConfigSnapshot()).effective_batch is None
+
+
+@pytest.mark.parametrize(
+    ("r", "room"), [(1, None), (16, None), (17, 32), (48, 64), (512, 512), (513, None)]
+)
+def test_the_report_names_what_serving_takes(r: int, room: int | None) -> None:
+    report = check_config(ConfigSnapshot(lora=LoraSnapshot(r=r)))
+    assert report.vllm_max_lora_rank == room
+
+
+def test_a_rank_that_a_setting_serves_is_no_finding() -> None:
+    good = changed("lora", {"r": 32})
+    assert [item.action for item in check_config(good).recommendations] == ["config_ok"]
+    everything = check_config(good, rules=ALL_RULES)
+    assert [item.evidence["rule"] for item in everything.recommendations] == ["GR801"]
+
+
+def test_the_model_is_handed_on() -> None:
+    fit = ModelFit(unmatched_targets=("q",))
+    report = check_config(GOOD, model=fit)
+    assert report.model is fit
+    assert [item.evidence["rule"] for item in report.recommendations] == ["GR903"]
 
 
 def test_rules_can_be_left_out() -> None:

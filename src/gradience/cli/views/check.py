@@ -3,26 +3,53 @@
 from rich.console import Console
 from rich.table import Table
 
-from gradience.cli.views.parts import (
-    heading,
-    indented,
-    line,
-    number,
-    plain_table,
-    recommendations,
-)
+from gradience.cli.views.parts import heading, indented, line, notice, number, plain_table, remark
 from gradience.core.checking.check import CheckReport
+from gradience.core.severity import Severity
+from gradience.core.telemetry.events import Recommendation
 
 
-def render_check(report: CheckReport, console: Console, *, verbose: bool = False) -> None:
-    """Prints a report: the configuration in one table, then what the rules say."""
+def render_check(
+    report: CheckReport, console: Console, *, verbose: bool = False, model_asked: bool = False
+) -> None:
+    """Prints a report: the configuration in one table, then what the rules say.
+
+    Args:
+        report: What to print.
+        console: Where it goes.
+        verbose: Shows the grounds of each recommendation.
+        model_asked: Whether the model was named on the command line, so that it matters why it
+            was not found.
+    """
     heading(console, "gradience check", ", ".join(report.sources))
     indented(console, _config_table(report))
+    known = report.model is not None and report.model.model_type is not None
+    if report.model is not None and not (known or model_asked or verbose):
+        console.print()
+        line(console, "its modules were not looked at: --model CONFIG.JSON resolves them", "dim")
+    elif report.model is not None:
+        from gradience.cli.views.model_fit import render_model_fit
+
+        render_model_fit(report.model, console)
     console.print()
-    recommendations(console, report.recommendations, verbose=verbose)
+    for item in report.recommendations:
+        _print_advice(item, console, verbose=verbose)
     console.print()
     more = "" if verbose else " (--verbose shows its grounds)"
     line(console, f"{report.rules_applied} rules; each advice is a hypothesis{more}", "dim")
+
+
+def _print_advice(item: Recommendation, console: Console, *, verbose: bool) -> None:
+    """One recommendation: severity, the rule's code and action, message, what would refute it."""
+    code = item.evidence.get("rule")
+    label = f"{code} {item.action}" if isinstance(code, str) else item.action
+    notice(console, item.severity, label, item.message)
+    if verbose:
+        remark(console, "why", item.rationale)
+        remark(console, "source", str(item.evidence.get("source", "")))
+        remark(console, "confidence", f"{item.confidence:g}")
+    if item.severity.at_least(Severity.WARNING) or verbose:
+        remark(console, "refuted by", item.refuted_by)
 
 
 def _config_table(report: CheckReport) -> Table:
@@ -36,7 +63,9 @@ def _config_table(report: CheckReport) -> Table:
     rows = (
         ("model", config.model_name),
         ("task", _joined(config.dataset_name, config.task_profile.value)),
+        ("objective", _text(training.extras.get("objective"))),
         ("rank, alpha", _joined(number(lora.r), number(lora.alpha))),
+        ("largest rank", _largest_rank(report)),
         ("scaling s", number(report.scaling)),
         ("target modules", shown),
         ("optimizer", optimizer.name),
@@ -46,6 +75,7 @@ def _config_table(report: CheckReport) -> Table:
             "batch x accumulation",
             _joined(number(training.batch_size), number(training.gradient_accumulation), " x "),
         ),
+        ("effective batch", number(report.effective_batch)),
         ("steps or epochs", number(training.max_steps or training.epochs)),
         ("dtype", training.dtype),
     )
@@ -53,6 +83,19 @@ def _config_table(report: CheckReport) -> Table:
         if value and set(str(value)) - set("- ,x"):
             table.add_row(name, str(value))
     return table
+
+
+def _largest_rank(report: CheckReport) -> str | None:
+    """The largest rank and what serving it takes, where that is more than the rank tells."""
+    room = report.vllm_max_lora_rank
+    if report.max_rank is None or (report.max_rank == report.config.lora.r and room is None):
+        return None
+    served = "" if room is None else f" (vLLM: max_lora_rank={room})"
+    return f"{number(report.max_rank)}{served}"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _joined(first: str | None, second: str | None, separator: str = ", ") -> str:

@@ -5,72 +5,25 @@ from typing import NamedTuple
 
 import attrs
 
-from gradience.core.adapter.peft_methods import LORA
-from gradience.core.adapter.scaling import lora_scaling
-from gradience.core.config.readers import with_ratio
-from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile
+from gradience.core.checking.policy import CheckPolicy
+from gradience.core.checking.subject import Subject, subject_of
 from gradience.core.severity import Severity
 from gradience.core.telemetry.events import Recommendation
 
+__all__ = ["FAMILIES", "CheckPolicy", "Rule", "Subject", "Verdict", "apply_rule", "subject_of"]
 
-@attrs.frozen(kw_only=True)
-class CheckPolicy:
-    """Every threshold of the configuration rules, each with its source."""
-
-    lr_low: float = 2e-5
-    """LoRA's rate is about ten times that of full fine-tuning (TRL's guide "LoRA Without Regret":
-    2e-5 → 2e-4, after Thinking Machines 2025); the edge itself is inferred."""
-    framework_rates: tuple[tuple[float, str], ...] = (
-        (2e-5, "TRL's SFTConfig"),
-        (5e-5, "Hugging Face's TrainingArguments"),
-    )
-    """Default rates of frameworks and whose they are (their sources); chosen for full
-    fine-tuning, and what a run trains with where nobody thought of the rate."""
-    lr_high: float = 5e-4
-    """Upper end of the best rates in Biderman et al. 2024 (arXiv 2405.09673), 5e-5 to 5e-4."""
-    lr_extreme: float = 1e-2
-    """Twenty times the upper end; no published LoRA recipe comes near (inferred)."""
-    weight_decay_high: float = 0.1
-    """Above it weight decay can suppress LoRA (Axolotl's stability guide)."""
-    rank_high: int = 256
-    """Largest rank that published recommendations name (Biderman et al. 2024; TRL's table)."""
-    scaling_high: float = 4.0
-    """Twice the α = 2r of Biderman et al. 2024; the edge is inferred."""
-    scaling_rank_floor: int = 8
-    """Below it a large α/r is usual: TRL reproduces RL on maths with r = 1 and α = 32."""
-
-
-@attrs.frozen(kw_only=True)
-class Subject:
-    """A configuration as the rules see it: effective values beside the written ones."""
-
-    config: ConfigSnapshot
-    scaling: float | None
-    """s of ΔW = s·B·A, rsLoRA respected; None where rank or alpha is unknown."""
-    targets: tuple[str, ...] | None
-    """Target modules as a tuple; None where they are unknown or a regular expression."""
-
-    @property
-    def other_adapter(self) -> str | None:
-        """The adapter's ``peft_type`` where that is not LoRA: LoRA's rules do not hold for it."""
-        kind = self.config.extras.get("peft_type")
-        return kind if isinstance(kind, str) and kind.upper() != LORA else None
-
-    @property
-    def has_adapter(self) -> bool:
-        """Whether anything at all is known of the adapter."""
-        lora = self.config.lora
-        return lora.r is not None or lora.target_modules is not None
-
-    @property
-    def uses_rslora(self) -> bool:
-        """Whether the rank-stabilised scaling is on."""
-        return bool(self.config.lora.extras.get("use_rslora"))
-
-    @property
-    def easy_task(self) -> bool:
-        """Whether the task profile says that the task is an easy one."""
-        return self.config.task_profile is TaskProfile.EASY_CLASSIFICATION
+FAMILIES: Mapping[str, str] = {
+    "1": "learning rate and weight decay",
+    "2": "target modules",
+    "3": "rank and alpha",
+    "4": "stability",
+    "5": "precision",
+    "6": "data budget",
+    "7": "quantisation",
+    "8": "serving",
+    "9": "integrity of the configuration",
+}
+"""The first digit of a code → what its rules are about."""
 
 
 class Verdict(NamedTuple):
@@ -87,8 +40,14 @@ class Rule:
 
     code: str
     """Stable, such as ``GR101``: the first digit is the family."""
+    name: str
+    """A few words with hyphens, for people."""
+    summary: str
+    """One line: what it looks for."""
+    severity: Severity
+    """The highest that it speaks with."""
     action: str
-    """The word of the contract's vocabulary."""
+    """The word of the contract's vocabulary, or one like it."""
     scope: str
     """The part of the configuration that it concerns."""
     rationale: str
@@ -98,28 +57,29 @@ class Rule:
     refuted_by: str
     """The experiment that would show it wrong."""
     judge: Callable[[Subject, CheckPolicy], Verdict | None]
+    speaks: str
+    """A Gradience configuration in YAML on which it speaks. ``model_fit``, beside the keys of a
+    configuration, is what ``--model`` would resolve."""
+    silent: str
+    """A near miss on which it does not."""
+    thresholds: tuple[str, ...] = ()
+    """The fields of the policy that it reads."""
     lora_only: bool = False
-    """Whether it is about LoRA, and silent for an adapter of another type."""
+    """Whether it is about LoRA, and silent for another adapter and for full fine-tuning."""
 
+    optional: bool = False
+    """Whether it is applied only where it is selected: true, cheap to act on later, and no news
+    to most."""
 
-def subject_of(config: ConfigSnapshot) -> Subject:
-    """Works out the effective values of a configuration."""
-    lora = with_ratio(config).lora
-    scaling = None
-    if lora.r is not None and lora.r >= 1 and lora.alpha is not None:
-        rslora = bool(lora.extras.get("use_rslora"))
-        scaling = lora_scaling(lora.alpha, lora.r, use_rslora=rslora)
-    targets = lora.target_modules
-    return Subject(
-        config=config,
-        scaling=scaling,
-        targets=targets if isinstance(targets, tuple) else None,
-    )
+    @property
+    def family(self) -> str:
+        """What its family is about."""
+        return FAMILIES[self.code[2]]
 
 
 def apply_rule(rule: Rule, subject: Subject, policy: CheckPolicy) -> Recommendation | None:
     """The rule's recommendation for a configuration, or None."""
-    if rule.lora_only and subject.other_adapter is not None:
+    if rule.lora_only and (subject.other_adapter is not None or subject.trains_base):
         return None
     verdict = rule.judge(subject, policy)
     if verdict is None:

@@ -1,0 +1,1 @@
+"""Every family against the models that transformers builds."""
