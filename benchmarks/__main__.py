@@ -8,6 +8,7 @@ from benchmarks import (
     cold_start,
     kill_points,
     large_audit,
+    monitoring,
     telemetry,
 )
 
@@ -16,6 +17,7 @@ ENTRIES = {
     "large_audit": large_audit.run,
     "base_norms": base_norms.run,
     "telemetry": telemetry.run,
+    "monitoring": monitoring.run,
     "callback_overhead": callback_overhead.run,
     "kill_points": kill_points.run,
 }

@@ -2,11 +2,13 @@
 
 import math
 
+import msgspec
 import numpy as np
 
-from gradience.core.signals.batch import NO_STEP, PlacedEvent, build_batch
+from gradience.core.signals.batch import NO_STEP, PlacedEvent, build_batch, concatenate
+from gradience.core.telemetry.decode import decode_block
 from gradience.core.telemetry.events import AnyEvent
-from tests.core.telemetry.sample_events import batch, evaluation, run_start, train_step
+from tests.core.telemetry.sample_events import batch, evaluation, line, run_start, train_step
 
 
 def test_columns_have_one_row_per_training_step() -> None:
@@ -64,3 +66,39 @@ def test_steps_with_extras_are_found_at_their_place() -> None:
     noted = train_step(2, extras={"kl": 1.0})
     found = batch(run_start(), train_step(1), noted).steps_with_extras()
     assert [*found] == [(2, noted)]
+
+
+def test_extras_are_placed_and_named() -> None:
+    found = batch(run_start(), train_step(1), train_step(2, extras={"kl": 1.0, "note": "x"}))
+    assert [*found.placed_extras()] == [(2, 2, {"kl": 1.0, "note": "x"})]
+    assert found.extra_names == {"kl", "note"}
+    assert batch(train_step(1)).extra_names == frozenset()
+
+
+def test_rows_that_the_columns_say_whole_are_not_kept() -> None:
+    plain = line("train_step", loss=1.0) + b"\n"
+    groups = line("train_step", lr=[1.0, 2.0]) + b"\n"
+    assert build_batch(decode_block(plain * 2, 1).rows).rows is None
+    kept = build_batch(decode_block(plain + groups, 1).rows)
+    assert kept.rows is not None
+    assert kept.train_steps[1].lr == (1.0, 2.0)
+
+
+def test_steps_made_of_columns_are_those_that_were_read() -> None:
+    lines = [line("train_step", step=3, loss=1.0), line("train_step", step=4, epoch=0.5)]
+    block = decode_block(b"\n".join(lines), 1)
+    assert build_batch(block.rows).train_steps == tuple(block.events)
+
+
+def test_run_ids_are_counted_in_order() -> None:
+    assert batch(train_step(1)).run_ids() == {"r": 1}
+    rows = [msgspec.structs.replace(train_step(1), run_id=run_id) for run_id in "bab"]
+    found = batch(*rows)
+    assert [*found.run_ids().items()] == [("b", 2), ("a", 1)]
+    assert found.run_id is None
+
+
+def test_batches_put_together_are_the_batch_of_all_their_events() -> None:
+    events: list[AnyEvent] = [run_start(), train_step(1, loss=1.0), evaluation("t"), train_step(2)]
+    joined = concatenate([build_batch(events[:2]), build_batch(events[2:], 2)])
+    assert repr(joined) == repr(build_batch(events))

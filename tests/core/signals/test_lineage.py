@@ -6,6 +6,7 @@ import pytest
 
 from gradience.core.signals import lineage as module
 from gradience.core.signals.analyzer import combine, fold
+from gradience.core.signals.batch import build_batch
 from gradience.core.signals.evals import EvalSignal, latest_evals
 from gradience.core.signals.lineage import LineageSignal, resumed_lineage
 from gradience.core.signals.loss import LossSignal, loss_summary
@@ -100,3 +101,21 @@ def test_the_real_horizon_takes_back_thousands_of_steps() -> None:
 def test_a_nan_in_the_repeated_steps_does_not_count_as_a_loss() -> None:
     loss, _, _ = signals(*steps(1, 2, 2.0), resume(1), train_step(2, loss=math.nan))
     assert (loss.n, loss.last_step) == (1, 1)
+
+
+def test_few_batches_wait_however_small_those_that_come_are() -> None:
+    analyzer = resumed_lineage(loss_summary())
+    state = analyzer.init()
+    for place in range(300):
+        state = analyzer.update(state, build_batch([train_step(place, loss=1.0)], place))
+    assert [part.stop - part.start for part in state.pending] == [256, 32, 8, 4]
+
+
+def test_batches_that_are_long_enough_wait_as_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_JOINED", 4)
+    analyzer = resumed_lineage(loss_summary())
+    state = analyzer.init()
+    for start in (0, 3, 6):
+        events = [train_step(start + ahead, loss=1.0) for ahead in range(3)]
+        state = analyzer.update(state, build_batch(events, start))
+    assert [part.stop - part.start for part in state.pending] == [3, 3, 3]

@@ -7,7 +7,7 @@ import pytest
 
 from gradience.core.json_text import parse_json
 from gradience.core.severity import Severity
-from gradience.core.telemetry.decode import decode_line
+from gradience.core.telemetry.decode import decode_block, decode_line
 from gradience.core.telemetry.encode import encode_event
 from gradience.core.telemetry.events import (
     Alert,
@@ -286,3 +286,34 @@ def test_the_recorders_own_key_is_no_unknown_key() -> None:
     decoded = decode_line((line + '"step":3,"status":"ok","dropped_events":2}').encode())
     assert decoded.issues == ()
     assert getattr(decoded.event, "extras", None) == {"dropped_events": 2}
+
+
+def test_text_that_is_no_utf8_costs_its_line_alone() -> None:
+    raw = line("train_step").replace(b'"r"', b'"\xff"')
+    event, issues = decode_line(raw)
+    assert (event, [issue.code for issue in issues]) == (None, ["not_json"])
+
+
+def test_a_block_gives_events_with_their_lines() -> None:
+    step, held_out = line("train_step", loss=1.0), line("eval", split="test", metrics={})
+    noted = line("train_step", kl=0.5)
+    found = decode_block(b"\n".join([step, b"", held_out, b"odd", noted, step, b""]), 10)
+    assert [event_name(event) for event in found.events] == [
+        "train_step",
+        "eval",
+        "train_step",
+        "train_step",
+    ]
+    assert ([*found.lines], found.n_lines) == ([10, 12, 14, 15], 6)
+    assert [(number, issue.code) for number, issue in found.issues] == [(13, "not_json")]
+
+
+def test_a_record_over_two_lines_and_two_on_one_are_none() -> None:
+    whole = line("train_step", loss=1.0)
+    found = decode_block(whole.replace(b", ", b",\n", 1) + b"\n" + whole + whole + b"\n", 1)
+    assert (found.events, found.n_lines) == ([], 3)
+    assert {issue.code for _, issue in found.issues} == {"not_json"}
+
+
+def test_an_empty_block_holds_nothing() -> None:
+    assert decode_block(b"", 1) == ([], range(1, 1), [], 0)

@@ -15,6 +15,7 @@ from gradience.core.foreign_logs.trainer_rows import TRAIN_SUMMARY
 from gradience.core.numbers import real_number
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
+from gradience.core.telemetry.clock import CLOCK, ELAPSED_CLOCK, NO_CLOCK
 from gradience.core.telemetry.decode import LineIssue
 from gradience.core.telemetry.events import (
     KnownEvent,
@@ -29,15 +30,6 @@ enough that a log's checkpoints and its later versions keep their id."""
 
 CONVERTED_FROM = "converted_from"
 """Key in ``run_start.meta``: the kind of log that a run was read from."""
-
-CLOCK = "clock"
-"""Key in ``run_start.meta``: what the time stamps of a converted run count."""
-
-ELAPSED_CLOCK = "elapsed"
-"""Seconds since the run's start."""
-
-NO_CLOCK = "none"
-"""Nothing: the log tells no time, and every time stamp is 0."""
 
 _ID_DIGITS = 12
 

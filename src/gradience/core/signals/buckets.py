@@ -84,19 +84,78 @@ def appended(buckets: Buckets, rows: Buckets, capacity: int) -> Buckets:
     """
     if not rows.n_rows:
         return buckets
-    size, filled = buckets.rows_per_bucket, buckets.first_step.size
-    joined = _joined(buckets, rows)
-    if size > 1:
-        begun = buckets.n_rows % size
-        first = filled - (begun > 0)
-        group = np.concatenate(
-            [np.arange(filled), first + (begun + np.arange(rows.n_rows)) // size]
-        )
-        joined = _merged(joined, np.flatnonzero(np.diff(group, prepend=NO_ROW)))
+    size = buckets.rows_per_bucket
+    begun = buckets.n_rows % size
+    whole = buckets.first_step.size - (begun > 0)
+    tail = rows if size == 1 else _grouped(rows, size, begun)
+    if begun:
+        tail = _joined(_cut(buckets, whole, whole + 1), tail)
+        tail = _merged(tail, np.delete(np.arange(tail.first_step.size), 1))
+    joined = _joined(_cut(buckets, 0, whole), tail)
     while joined.first_step.size > capacity:
         joined = _merged(joined, np.arange(0, joined.first_step.size, 2))
         size *= 2
     return attrs.evolve(joined, rows_per_bucket=size, n_rows=buckets.n_rows + rows.n_rows)
+
+
+def _grouped(rows: Buckets, size: int, begun: int) -> Buckets:
+    """Rows in buckets of ``size``, of which the first has place for ``size - begun``.
+
+    The same as :func:`_merged` of the rows, for the many of a long run: each column is looked at
+    as a matrix with one bucket to a row, padded where the first and the last are not full.
+    """
+    groups = -(-(begun + rows.n_rows) // size)
+    starts = np.maximum(np.arange(groups) * size - begun, 0)
+    ends = np.append(starts[1:], rows.n_rows) - 1
+    columns = {}
+    for name, column in rows.columns.items():
+        value, known = column.value, ~np.isnan(column.value)
+        least = _first_place(np.where(known, value, np.inf), size, begun, groups)
+        most = _first_place(np.where(known, -value, np.inf), size, begun, groups)
+        some = known[least]
+        columns[name] = ColumnHistory(
+            value=value[ends] if known.all() else _last_known(value, starts),
+            low=value[least],
+            high=value[most],
+            low_step=np.where(some, column.low_step[least], NO_STEP),
+            high_step=np.where(some, column.high_step[most], NO_STEP),
+        )
+    return attrs.evolve(
+        rows,
+        first_step=rows.first_step[starts],
+        last_step=rows.last_step[ends],
+        ts=_last_known(rows.ts, starts),
+        epoch=_last_known(rows.epoch, starts),
+        columns=columns,
+    )
+
+
+def _first_place(keys: Floats, size: int, begun: int, groups: int) -> Ints:
+    """The place of the smallest key of each group, the first of equal ones."""
+    padded = np.full(groups * size, np.inf)
+    padded[begun : begun + keys.size] = keys
+    within = np.argmin(padded.reshape(groups, size), axis=1)
+    places: Ints = within + np.arange(groups) * size - begun
+    # A first group of unknown values and padding points before the first row.
+    return np.maximum(places, 0)
+
+
+def _cut(buckets: Buckets, start: int, stop: int) -> Buckets:
+    part = slice(start, stop)
+    columns = {
+        name: ColumnHistory(
+            c.value[part], c.low[part], c.high[part], c.low_step[part], c.high_step[part]
+        )
+        for name, c in buckets.columns.items()
+    }
+    return attrs.evolve(
+        buckets,
+        first_step=buckets.first_step[part],
+        last_step=buckets.last_step[part],
+        ts=buckets.ts[part],
+        epoch=buckets.epoch[part],
+        columns=columns,
+    )
 
 
 def _joined(a: Buckets, b: Buckets) -> Buckets:

@@ -65,8 +65,7 @@ def _update(state: EvalState, batch: Batch) -> EvalState:
     losses, positions = batch.loss.values[mask], batch.position[mask]
     latest = dict(state.latest)
     n_evals, dropped = state.n_evals, state.splits_dropped
-    logged = {name for _, step in batch.steps_with_extras() for name in step.extras}
-    reward = state.reward_metrics or _has_reward(logged)
+    reward = state.reward_metrics or _has_reward(batch.extra_names)
     for position, event in batch.others:
         if not isinstance(event, Eval):
             continue

@@ -19,7 +19,7 @@ import attrs
 import msgspec
 
 from gradience.core.signals.analyzer import Analyzer
-from gradience.core.signals.batch import NO_STEP, Batch
+from gradience.core.signals.batch import NO_STEP, Batch, concatenate
 from gradience.core.signals.resumes import LAST_STEP, segments
 from gradience.core.telemetry.events import Eval
 
@@ -29,6 +29,9 @@ R = TypeVar("R")
 HORIZON = 4096
 """Events of the stream that a resume can take back: 2 to 3 MB of them, and more than are written
 between two checkpoints by the Trainer's defaults (50, for 500 steps with a log every 10)."""
+
+MAX_JOINED = HORIZON // 2
+"""Longest batch that is made of smaller ones while they wait."""
 
 
 class LineageSignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,10 +98,11 @@ def resumed_lineage(
         return state
 
     def result(state: LineageState[S]) -> tuple[R, LineageSignal]:
-        inner = state.settled
-        for batch in state.pending:
-            inner = analyzer.update(inner, batch)
-        return analyzer.result(inner), state.signal
+        if not state.pending:
+            return analyzer.result(state.settled), state.signal
+        return analyzer.result(
+            analyzer.update(state.settled, concatenate(state.pending))
+        ), state.signal
 
     return Analyzer(init, update, result)
 
@@ -121,12 +125,29 @@ def _resume(state: LineageState[S], step: int) -> LineageState[S]:
 
 def _append(state: LineageState[S], batch: Batch) -> LineageState[S]:
     if state.repeats_to == _Furthest():
-        return attrs.evolve(state, pending=(*state.pending, batch))
+        return attrs.evolve(state, pending=_with_batch(state.pending, batch))
     train, evals = state.repeats_to
     kept = _without(batch, _Steps(0, train), _Steps(0, evals))
     left_out = state.signal.left_out + _size(batch) - _size(kept)
     signal = msgspec.structs.replace(state.signal, left_out=left_out)
-    return attrs.evolve(state, pending=(*state.pending, kept), signal=signal)
+    return attrs.evolve(state, pending=_with_batch(state.pending, kept), signal=signal)
+
+
+def _with_batch(pending: tuple[Batch, ...], batch: Batch) -> tuple[Batch, ...]:
+    """The batches with another one, which takes in those before it that are not larger.
+
+    So each event is copied a logarithmic number of times, and however small the batches of a
+    growing file are, few wait.
+    """
+    first, length = len(pending), _length(batch)
+    while first and _length(pending[first - 1]) <= min(length, MAX_JOINED - length):
+        first -= 1
+        length += _length(pending[first])
+    return (*pending[:first], concatenate([*pending[first:], batch]))
+
+
+def _length(batch: Batch) -> int:
+    return batch.stop - batch.start
 
 
 def _settle(state: LineageState[S], edge: int, update: Callable[[S, Batch], S]) -> LineageState[S]:
@@ -163,4 +184,4 @@ def _without(batch: Batch, train: _Steps, evals: _Steps) -> Batch:
 
 
 def _size(batch: Batch) -> int:
-    return len(batch.train_steps) + len(batch.others)
+    return batch.n_steps + len(batch.others)

@@ -5,8 +5,8 @@ further number it logged, and at every evaluation metric.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, cast
 
 import attrs
 import msgspec
@@ -90,9 +90,10 @@ class _MetricGroup(NamedTuple):
 
 
 def _metric_groups(batch: Batch) -> Iterator[_MetricGroup]:
-    for position, event in batch.steps_with_extras():
-        if _may_hold_nonfinite(event.extras):
-            yield _MetricGroup(position, "", event.step, event.extras)
+    if any(map(_may_hold_nonfinite, batch.extras())):
+        for position, step, extras in batch.placed_extras():
+            if _may_hold_nonfinite(extras):
+                yield _MetricGroup(position, "", step, extras)
     for position, other in batch.others:
         if isinstance(other, Eval):
             yield _MetricGroup(position, f"eval.{other.split}.", other.step, other.metrics)
@@ -100,13 +101,17 @@ def _metric_groups(batch: Batch) -> Iterator[_MetricGroup]:
 
 def _may_hold_nonfinite(metrics: Mapping[str, object]) -> bool:
     """A quick look: false for the extras of nearly every step."""
-    for value in metrics.values():
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                return True
-        elif isinstance(value, dict | list):
-            return True
-    return False
+    try:
+        # A sum of finite numbers is finite, but for one that overflows: then it is looked at.
+        return not math.isfinite(sum(cast("Iterable[float]", metrics.values())))
+    except (TypeError, OverflowError):
+        return any(map(_is_nonfinite_or_holds, metrics.values()))
+
+
+def _is_nonfinite_or_holds(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, dict | list)
 
 
 def _add_column(count: _Count, column: Column, batch: Batch) -> _Count:

@@ -25,13 +25,27 @@ class Objective(Enum):
     """GRPO, PPO, RLOO …: a surrogate loss, about zero or negative by design."""
 
 
-PREFERENCE_NAMES = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies")
-"""What TRL's DPO, KTO, ORPO and CPO trainers log (and their evaluations)."""
+PREFERENCE_NAMES = (
+    "rewards/chosen",
+    "rewards/rejected",
+    "rewards/margins",
+    "rewards/accuracies",
+    "mean_reward",
+    "log_odds_ratio",
+)
+"""What TRL's DPO, KTO, ORPO, CPO and reward trainers log (and their evaluations)."""
 
 PREFERENCE_PREFIXES = ("logps/", "logits/chosen", "logits/rejected")
 
-REINFORCEMENT_NAMES = ("reward", "reward_std", "clip_ratio", "completion_length")
-"""What TRL's GRPO and RLOO trainers log."""
+REINFORCEMENT_NAMES = (
+    "reward",
+    "reward_std",
+    "clip_ratio",
+    "completion_length",
+    "policy_loss",
+    "frac_reward_zero_std",
+)
+"""What TRL's GRPO and RLOO trainers log, LLaMA-Factory's PPO (``reward``) and OpenRLHF."""
 
 REINFORCEMENT_PREFIXES = (
     "rewards/",
@@ -40,6 +54,8 @@ REINFORCEMENT_PREFIXES = (
     "objective/",
     "policy/",
     "val/clipfrac",
+    "actor/",
+    "critic/",
 )
 
 OBJECTIVE = "objective"
@@ -62,8 +78,25 @@ CONFIGURED: Mapping[str, Objective] = {
 }
 """What the words for training methods mean."""
 
-CLASSIFICATION_NAMES = frozenset({"accuracy", "f1", "precision", "recall", "roc_auc", "auc", "mcc"})
+LABEL_NAMES = frozenset(
+    {"f1", "precision", "recall", "roc_auc", "auc", "mcc", "matthews_correlation", "f1_macro"}
+)
 """Metrics of evaluations that score labels."""
+
+ACCURACY = "accuracy"
+"""Labels are scored by it, and next tokens are: it tells only where nothing else does."""
+
+PERPLEXITIES = frozenset({"ppl", "perplexity"})
+"""Metrics of evaluations that score next tokens."""
+
+TASK_TYPE = "task_type"
+"""Name, in the LoRA part's extras, of what the head is."""
+
+LABEL_TASKS = frozenset({"SEQ_CLS", "TOKEN_CLS"})
+
+LLAMA_FACTORY = "llama_factory"
+"""Under ``converted_from`` in the ``meta``: its log calls DPO's ``rewards/accuracies`` plain
+``accuracy``, and logs that name for nothing else."""
 
 
 class ObjectiveSignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +107,7 @@ class ObjectiveSignal(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the number, or the setting, that shows it; None where nothing did and
     supervised training is assumed."""
     classification: bool = False
-    """Whether evaluations score labels (:data:`CLASSIFICATION_NAMES`)."""
+    """Whether labels are scored: by the configuration's task, else by the evaluations' metrics."""
 
 
 def training_objective() -> Analyzer["ObjectiveState", ObjectiveSignal]:
@@ -87,29 +120,54 @@ class ObjectiveState:
     """What told so far."""
 
     configured: str | None = None
+    task: str | None = None
+    llama_factory: bool = False
+    accuracy_of_steps: bool = False
     preference: str | None = None
     reinforcement: str | None = None
-    classification: bool = False
+    labels: bool = False
+    accuracy: bool = False
+    perplexity: bool = False
 
 
 def _update(state: ObjectiveState, batch: Batch) -> ObjectiveState:
     names: set[str] = set()
     names.update(*(step.extras for _, step in batch.steps_with_extras()))
+    state = attrs.evolve(state, accuracy_of_steps=state.accuracy_of_steps or ACCURACY in names)
     for _, event in batch.others:
         if isinstance(event, Eval):
             names.update(event.metrics)
-            if not CLASSIFICATION_NAMES.isdisjoint(event.metrics):
-                state = attrs.evolve(state, classification=True)
+            state = _with_metrics(state, event.metrics)
         elif isinstance(event, RunStart):
-            word = str(event.config.training.extras.get(OBJECTIVE, "")).lower()
-            if word in CONFIGURED:
-                state = attrs.evolve(state, configured=word)
+            state = _configured(state, event)
     return attrs.evolve(
         state,
         preference=_least(state.preference, names, PREFERENCE_NAMES, PREFERENCE_PREFIXES),
         reinforcement=_least(
             state.reinforcement, names, REINFORCEMENT_NAMES, REINFORCEMENT_PREFIXES
         ),
+    )
+
+
+def _with_metrics(state: ObjectiveState, metrics: Mapping[str, object]) -> ObjectiveState:
+    return attrs.evolve(
+        state,
+        labels=state.labels or not LABEL_NAMES.isdisjoint(metrics),
+        accuracy=state.accuracy or ACCURACY in metrics,
+        perplexity=state.perplexity or not PERPLEXITIES.isdisjoint(metrics),
+    )
+
+
+def _configured(state: ObjectiveState, event: RunStart) -> ObjectiveState:
+    config = event.config
+    word = str(config.training.extras.get(OBJECTIVE, "")).lower()
+    task = config.lora.extras.get(TASK_TYPE)
+    converted = event.meta.get("converted_from") == LLAMA_FACTORY
+    return attrs.evolve(
+        state,
+        configured=word if word in CONFIGURED else state.configured,
+        task=str(task).upper() if task else state.task,
+        llama_factory=state.llama_factory or converted,
     )
 
 
@@ -122,11 +180,25 @@ def _least(
 
 
 def _result(state: ObjectiveState) -> ObjectiveSignal:
-    kind, because = Objective.SUPERVISED, None
+    kind, because = _kind(state)
+    return ObjectiveSignal(kind=kind, because=because, classification=_scores_labels(state))
+
+
+def _kind(state: ObjectiveState) -> tuple[Objective, str | None]:
     if state.configured is not None:
-        kind, because = CONFIGURED[state.configured], state.configured
-    elif state.preference is not None:
-        kind, because = Objective.PREFERENCE, state.preference
-    elif state.reinforcement is not None:
-        kind, because = Objective.REINFORCEMENT, state.reinforcement
-    return ObjectiveSignal(kind=kind, because=because, classification=state.classification)
+        return CONFIGURED[state.configured], state.configured
+    if state.preference is not None:
+        return Objective.PREFERENCE, state.preference
+    if state.reinforcement is not None:
+        return Objective.REINFORCEMENT, state.reinforcement
+    if state.llama_factory and state.accuracy_of_steps:
+        return Objective.PREFERENCE, ACCURACY
+    return Objective.SUPERVISED, None
+
+
+def _scores_labels(state: ObjectiveState) -> bool:
+    if state.configured == "classification" or state.task in LABEL_TASKS:
+        return True
+    if state.configured is not None or state.task is not None or state.perplexity:
+        return False
+    return state.labels or state.accuracy

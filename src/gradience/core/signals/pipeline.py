@@ -13,6 +13,7 @@ from gradience.core.signals.lineage import LineageSignal, resumed_lineage
 from gradience.core.signals.loss import LossSignal, loss_summary
 from gradience.core.signals.nonfinite_values import NonfiniteSignal, nonfinite_values
 from gradience.core.signals.objective import ObjectiveSignal, training_objective
+from gradience.core.signals.progress import ProgressSignal, training_progress
 from gradience.core.signals.recorder_counts import RecorderCounts, recorder_counts
 from gradience.core.signals.records import RecordsSignal, recorded
 from gradience.core.signals.run_status import RunSignal, run_status
@@ -36,6 +37,7 @@ class RunSignals(NamedTuple):
     history: History
     eval_histories: tuple[EvalHistory, ...]
     objective: ObjectiveSignal
+    progress: ProgressSignal
     n_runs: int
     """Runs in the stream; the signals are of the last one."""
 
@@ -50,7 +52,7 @@ _Found = tuple[
     RecordsSignal,
     RunSignal,
     RecorderCounts,
-    ObjectiveSignal,
+    tuple[ObjectiveSignal, ProgressSignal],
 ]
 
 
@@ -73,13 +75,13 @@ def run_analyzer() -> RunAnalyzer:
         recorded(),
         run_status(),
         recorder_counts(),
-        training_objective(),
+        combine(training_objective(), training_progress()),
     )
     return mapped(latest_run(parts), _signals)
 
 
 def _signals(result: tuple[_Found, int]) -> RunSignals:
-    (numbers, nonfinite, records, run, recorder, objective), n_runs = result
+    (numbers, nonfinite, records, run, recorder, (objective, progress)), n_runs = result
     (evals, loss, learning_rate, history, histories), lineage = numbers
     return RunSignals(
         evals=evals,
@@ -93,6 +95,7 @@ def _signals(result: tuple[_Found, int]) -> RunSignals:
         history=history,
         eval_histories=histories,
         objective=objective,
+        progress=progress,
         n_runs=n_runs,
     )
 

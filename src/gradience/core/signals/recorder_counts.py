@@ -10,8 +10,8 @@ import attrs
 import msgspec
 
 from gradience.core.signals.analyzer import Analyzer
-from gradience.core.signals.batch import Batch, PlacedEvent
-from gradience.core.telemetry.events import DROPPED_EVENTS, UnknownEvent
+from gradience.core.signals.batch import Batch, PlacedExtras
+from gradience.core.telemetry.events import DROPPED_EVENTS, AnyEvent, UnknownEvent
 
 NONFINITE_GRAD_STEPS = "nonfinite_grad_steps"
 """Key, in a training step, of the optimizer steps since the step logged before it at which a
@@ -19,6 +19,8 @@ gradient was not finite."""
 
 NONFINITE_PARAM_STEPS = "nonfinite_param_steps"
 """The same of the trainable parameters."""
+
+_COUNTS = frozenset({DROPPED_EVENTS, NONFINITE_GRAD_STEPS, NONFINITE_PARAM_STEPS})
 
 MAX_COUNT = 2**53
 """Counts stop here: far beyond any run, and within the reach of every JSON parser."""
@@ -54,18 +56,22 @@ def recorder_counts() -> Analyzer[RecorderCountsState, RecorderCounts]:
 
 def _update(state: RecorderCountsState, batch: Batch) -> RecorderCountsState:
     grads, params = state.signal.nonfinite_grad_steps, state.signal.nonfinite_param_steps
-    lossy = [placed for placed in batch.others if _further_keys(placed).get(DROPPED_EVENTS)]
-    for place, event in batch.steps_with_extras():
-        extras = event.extras
-        if extras.get(NONFINITE_GRAD_STEPS):
-            grads = _add(grads, extras[NONFINITE_GRAD_STEPS], event.step)
-        if extras.get(NONFINITE_PARAM_STEPS):
-            params = _add(params, extras[NONFINITE_PARAM_STEPS], event.step)
-        if extras.get(DROPPED_EVENTS):
-            lossy.append(PlacedEvent(place, event))
+    lossy = [
+        PlacedExtras(position, event.step, further)
+        for position, event in batch.others
+        if (further := _further_keys(event)).get(DROPPED_EVENTS)
+    ]
+    placed = () if _COUNTS.isdisjoint(batch.extra_names) else batch.placed_extras()
+    for entry in placed:
+        if entry.extras.get(NONFINITE_GRAD_STEPS):
+            grads = _add(grads, entry.extras[NONFINITE_GRAD_STEPS], entry.step)
+        if entry.extras.get(NONFINITE_PARAM_STEPS):
+            params = _add(params, entry.extras[NONFINITE_PARAM_STEPS], entry.step)
+        if entry.extras.get(DROPPED_EVENTS):
+            lossy.append(entry)
     dropped = state.signal.dropped_events
-    for placed in sorted(lossy, key=lambda placed: placed.position):
-        dropped = _add(dropped, _further_keys(placed)[DROPPED_EVENTS], placed.event.step)
+    for entry in sorted(lossy, key=lambda entry: entry.position):
+        dropped = _add(dropped, entry.extras[DROPPED_EVENTS], entry.step)
     return RecorderCountsState(
         RecorderCounts(
             dropped_events=dropped, nonfinite_grad_steps=grads, nonfinite_param_steps=params
@@ -73,8 +79,7 @@ def _update(state: RecorderCountsState, batch: Batch) -> RecorderCountsState:
     )
 
 
-def _further_keys(placed: PlacedEvent) -> Mapping[str, object]:
-    event = placed.event
+def _further_keys(event: AnyEvent) -> Mapping[str, object]:
     return event.payload if isinstance(event, UnknownEvent) else event.extras
 
 

@@ -5,6 +5,7 @@ A pure, deterministic function of the event sequence.
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 
@@ -16,6 +17,7 @@ from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.signals.analyzer import Analyzer
 from gradience.core.signals.batch import Batch
 from gradience.core.signals.resumes import segments
+from gradience.core.telemetry.clock import CLOCK, NO_CLOCK
 from gradience.core.telemetry.events import RunEnd, RunStart, RunStatus, UnknownEvent, event_name
 
 MAX_RESUMES_KEPT = 100
@@ -48,7 +50,7 @@ class RunSignal(msgspec.Struct, frozen=True, kw_only=True):
     """The furthest step since the last resume; not below the step resumed from."""
     duration_s: float | None = None
     """Last time stamp minus the first, summed over the parts between resumes: the time that the
-    run lay idle before a resume is none of it."""
+    run lay idle before a resume is none of it. None where the log has no clock."""
     n_resumes: int = 0
     """Run starts that go on from a checkpoint."""
     resumed_from_steps: tuple[int, ...] = ()
@@ -102,8 +104,8 @@ def _resume(state: RunStatusState, step: int) -> RunStatusState:
 def _add(state: RunStatusState, batch: Batch) -> RunStatusState:
     signal = _with_identity(_with_steps(state.signal, batch), batch)
     counts = dict(signal.events)
-    if batch.train_steps:
-        counts["train_step"] = counts.get("train_step", 0) + len(batch.train_steps)
+    if batch.n_steps:
+        counts["train_step"] = counts.get("train_step", 0) + batch.n_steps
     finite = batch.ts[np.isfinite(batch.ts)]
     stamps = [float(finite.min()), float(finite.max())] if finite.size else []
     for _, event in batch.others:
@@ -149,18 +151,18 @@ def _with_identity(signal: RunSignal, batch: Batch) -> RunSignal:
         starts = part.run_starts()
         run_id = starts[0][1] if starts else run_id
         ids = _run_ids(part)
-        run_id = ids[0] if run_id is None and ids else run_id
-        foreign += sum(found != run_id for found in ids)
+        run_id = next(iter(ids)) if run_id is None and ids else run_id
+        foreign += sum(count for found, count in ids.items() if found != run_id)
     return msgspec.structs.replace(signal, run_id=run_id, foreign_records=foreign)
 
 
-def _run_ids(batch: Batch) -> list[str]:
-    """The run ids of all records that have one, the first record's first."""
-    ids = [event.run_id for event in batch.train_steps]
+def _run_ids(batch: Batch) -> Mapping[str, int]:
+    """The run ids, the first record's first, and how many records have each."""
+    steps = batch.run_ids()
     named = [(place, event.run_id) for place, event in batch.others if event.run_id is not None]
-    others = [run_id for _, run_id in named]
-    first = not ids or (bool(named) and named[0][0] < int(batch.position[0]))
-    return others + ids if first else ids + others
+    first = not steps or (bool(named) and named[0][0] < int(batch.position[0]))
+    others = Counter(run_id for _, run_id in named)
+    return others + steps if first else steps + others
 
 
 def _add_other(signal: RunSignal, event: object) -> RunSignal:
@@ -190,6 +192,8 @@ def _result(state: RunStatusState) -> RunSignal:
 
 
 def _duration(state: RunStatusState) -> float | None:
+    if state.signal.meta.get(CLOCK) == NO_CLOCK:
+        return None
     if state.first_ts is None or state.last_ts is None:
         return state.before_s
     return (state.before_s or 0.0) + (state.last_ts - state.first_ts)

@@ -5,7 +5,8 @@ line that fits the structs exactly takes the fast path; any other (extra keys, b
 a ``nonfinite`` table, old field names) is read key by key.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +30,7 @@ from gradience.core.telemetry.events import (
     UnknownEvent,
 )
 from gradience.core.telemetry.older_records import modernise
+from gradience.core.telemetry.step_rows import OpenStepRow, StepRow, decode_open_row, decode_row
 
 _DECODER = msgspec.json.Decoder(KnownEvent)
 
@@ -64,7 +66,7 @@ def decode_line(line: bytes) -> Decoded:
     """
     try:
         event = _DECODER.decode(line)
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON of that shape, or no UTF-8
         event = None
     if event is not None and event.schema == TELEMETRY_SCHEMA_VERSION and _is_shallow(event, line):
         return Decoded(event)
@@ -72,6 +74,97 @@ def decode_line(line: bytes) -> Decoded:
         return _decode_slowly(line)
     except RecursionError:
         return _too_deep()
+
+
+class Block(NamedTuple):
+    """What many lines held."""
+
+    rows: list[StepRow | AnyEvent]
+    """In the order of their lines, for :func:`gradience.core.signals.batch.build_batch`."""
+    lines: Sequence[int]
+    """The number of each row's line."""
+    issues: list[tuple[int, LineIssue]]
+    """What was odd, each with the number of its line."""
+    n_lines: int
+    """Lines in the block, blank ones included: the next one begins at ``first_line + n_lines``."""
+
+    @property
+    def events(self) -> list[AnyEvent]:
+        """The rows as events: what :func:`decode_line` makes of the lines."""
+        return [row.as_event() if isinstance(row, StepRow) else row for row in self.rows]
+
+
+class _Lines(NamedTuple):
+    """A block as it grows."""
+
+    rows: list[StepRow | AnyEvent]
+    lines: list[int]
+    issues: list[tuple[int, LineIssue]]
+
+
+def decode_block(block: bytes, first_line: int) -> Block:
+    """Reads many whole lines of telemetry at once, with the result of reading them one by one.
+
+    Args:
+        block: Lines, each with its newline; the last one may lack it. May be empty.
+        first_line: Number of the first line.
+
+    Returns:
+        The events and issues that :func:`decode_line` finds in the lines; blank lines (white
+        space only) hold neither and are counted. Never raises on any input.
+    """
+    *whole, last = block.split(b"\n")
+    lines = [line + b"\n" for line in whole]
+    return decode_lines([*lines, last] if last else lines, first_line)
+
+
+def decode_lines(lines: Sequence[bytes], first_line: int) -> Block:
+    """The same of lines that are apart already, each with its newline.
+
+    Args:
+        lines: The lines.
+        first_line: Number of the first one.
+    """
+    leading = _leading_rows(lines)
+    place = len(leading)
+    numbers = range(first_line, first_line + place)
+    if place == len(lines):
+        return Block([*leading], numbers, [], place)
+    found = _Lines([*leading], [*numbers], [])
+    while place < len(lines):
+        place += _read_singly(lines[place:], first_line + place, found)
+        leading = _leading_rows(lines[place:])
+        found.rows.extend(leading)
+        found.lines.extend(range(first_line + place, first_line + place + len(leading)))
+        place += len(leading)
+    return Block(found.rows, found.lines, found.issues, len(lines))
+
+
+def _leading_rows(lines: Sequence[bytes]) -> list[StepRow]:
+    """The training steps up to the first line that holds more than the hot fields, or no step."""
+    rows: list[StepRow] = []
+    with contextlib.suppress(ValueError, RecursionError):
+        rows.extend(map(decode_row, lines))  # what came before the line that raises stays
+    return rows
+
+
+def _read_singly(lines: Sequence[bytes], first_line: int, found: _Lines) -> int:
+    """Reads the first line, and the next one as long as what is read is a step with extras.
+
+    Returns:
+        How many lines it read.
+    """
+    for number, line in enumerate(lines, first_line):
+        row: StepRow | AnyEvent | None = decode_open_row(line)
+        if row is None and line.strip():
+            row, issues = decode_line(line)
+            found.issues.extend((number, issue) for issue in issues)
+        if row is not None:
+            found.rows.append(row)
+            found.lines.append(number)
+        if not (isinstance(row, OpenStepRow) and row.extras):
+            return number + 1 - first_line
+    return len(lines)
 
 
 def _is_shallow(event: KnownEvent, line: bytes) -> bool:

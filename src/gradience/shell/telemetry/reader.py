@@ -1,5 +1,7 @@
 """The streaming reader of telemetry v1."""
 
+import bisect
+import io
 import itertools
 import os
 from collections.abc import Iterator
@@ -16,9 +18,9 @@ from gradience.core.monitoring.signals import (
     signal_snapshot,
 )
 from gradience.core.severity import Severity
-from gradience.core.signals.batch import Batch, build_batch
+from gradience.core.signals.batch import Batch, build_batch, concatenate
 from gradience.core.signals.pipeline import run_signals
-from gradience.core.telemetry.decode import LineIssue, decode_line
+from gradience.core.telemetry.decode import Block, LineIssue, decode_lines
 from gradience.core.telemetry.events import AnyEvent, Eval, RunStart, event_name
 from gradience.core.telemetry.issues import (
     IssueLog,
@@ -30,6 +32,9 @@ from gradience.core.telemetry.issues import (
 BATCH_EVENTS = 4096
 """Events per columnar batch: large enough to vectorise, small enough to stay in cache."""
 
+BLOCK_BYTES = 128 * 2**10
+"""Bytes read and decoded at once: a few hundred lines, small enough to stay in cache."""
+
 PATIENCE_LINES = 100
 """Lines without a single v1 record after which a file is refused."""
 
@@ -38,13 +43,6 @@ MAX_LINE_BYTES = 64 * 2**20
 
 SNIFF_BYTES = 64 * 2**20
 """Largest file that is parsed as one JSON document to name it in a refusal."""
-
-
-class NumberedEvent(NamedTuple):
-    """An event and the number of its line, from 1."""
-
-    line: int
-    event: AnyEvent
 
 
 class _Stranger(NamedTuple):
@@ -84,22 +82,26 @@ class TelemetryReader:
 
     def iter_events(self, event_type: str | None = None) -> Iterator[AnyEvent]:
         """Yields the events in file order, all or those of one type (``"eval"`` …)."""
-        for _, event in self._numbered():
-            if event_type is None or event_name(event) == event_type:
-                yield event
+        for block in self._blocks():
+            for event in block.events:
+                if event_type is None or event_name(event) == event_type:
+                    yield event
 
     def iter_batches(self, size: int = BATCH_EVENTS) -> Iterator[Batch]:
         """Yields the events as columnar batches of at most ``size``."""
-        pending: list[AnyEvent] = []
+        parts: list[Batch] = []
         start = 0
-        for _, event in self._numbered():
-            pending.append(event)
-            if len(pending) == size:
-                yield build_batch(pending, start)
+        for block in self._blocks():
+            parts.append(build_batch(block.rows, parts[-1].stop if parts else start))
+            if parts[-1].stop - start < size:
+                continue
+            whole = concatenate(parts)
+            while whole.stop - start >= size:
+                yield whole.slice(start, start + size)
                 start += size
-                pending = []
-        if pending:
-            yield build_batch(pending, start)
+            parts = [whole.slice(start, whole.stop)]
+        if parts and parts[-1].stop > start:
+            yield concatenate(parts)
 
     def latest_config(self) -> ConfigSnapshot | None:
         """The configuration of the last ``run_start``, or None."""
@@ -128,52 +130,49 @@ class TelemetryReader:
 
     def validate(self) -> tuple[TelemetryIssue, ...]:
         """Reads the whole file and returns what was odd about it (empty: nothing)."""
-        for _ in self._numbered():
+        for _ in self._blocks():
             pass
         return self.issues
 
-    def _numbered(self) -> Iterator[NumberedEvent]:
+    def _blocks(self) -> Iterator[Block]:
         self._log = IssueLog()
-        seen_schema = False
-        strangers: list[_Stranger] = []
+        strangers: list[_Stranger] | None = []
+        first_line = 1
         try:
             with self.path.open("rb") as file:
-                for number, line in _lines(file):
-                    event = self._decode(number, line)
-                    if event is not None:
-                        seen_schema = True
-                        yield NumberedEvent(number, event)
-                    elif not seen_schema:
-                        strangers.append(_Stranger(number, _described(line)))
+                for lines in _whole_lines(file):
+                    block = _decoded(lines, first_line)
+                    if strangers is not None and not self.strict_schema:
+                        strangers += _strangers(lines, first_line, block)
                         if len(strangers) >= PATIENCE_LINES:
                             break
+                    strangers = None if block.rows else strangers
+                    yield from self._noted(block)
+                    first_line += block.n_lines
         except OSError as error:
             raise TelemetryError(
                 f"{self.path}: cannot read the telemetry file: {error.strerror}. Name a file "
                 "that GradienceCallback() wrote (by default <output_dir>/run.jsonl)."
             ) from error
-        if not seen_schema:
+        if strangers is not None:
             self._refuse(strangers)
 
-    def _decode(self, number: int, line: bytes | None) -> AnyEvent | None:
-        """The event of a line; None where it holds none, or (given None) was too long."""
-        event, issues = (None, (_TOO_LONG,)) if line is None else decode_line(line)
-        if issues:
-            if event is None and line is not None and not line.endswith(b"\n"):
-                issues = (_torn(line),)
-            self._log = self._log.add((number, issue) for issue in issues)
-            self._raise_if_strict(number, issues)
-        return event
-
-    def _raise_if_strict(self, number: int, issues: tuple[LineIssue, ...]) -> None:
-        if not self.strict_schema:
+    def _noted(self, block: Block) -> Iterator[Block]:
+        """Puts the issues down; where strict, ends with an error at the first severe one."""
+        severe = [entry for entry in block.issues if entry[1].severity.at_least(Severity.WARNING)]
+        if not self.strict_schema or not severe:
+            if block.issues:
+                self._log = self._log.add(block.issues)
+            yield block
             return
-        for issue in issues:
-            if issue.severity.at_least(Severity.WARNING):
-                raise TelemetryError(
-                    f"{self.path}:{number}: {issue.message}. Leave out --strict-schema to read "
-                    "the rest of the file and list this as an issue."
-                )
+        number, issue = severe[0]
+        self._log = self._log.add(entry for entry in block.issues if entry[0] <= number)
+        n_rows = bisect.bisect_left(block.lines, number)
+        yield block._replace(rows=block.rows[:n_rows], lines=block.lines[:n_rows])
+        raise TelemetryError(
+            f"{self.path}:{number}: {issue.message}. Leave out --strict-schema to read "
+            "the rest of the file and list this as an issue."
+        )
 
     def _refuse(self, strangers: list[_Stranger]) -> NoReturn:
         """Names what the file is instead of telemetry v1."""
@@ -190,23 +189,54 @@ class TelemetryReader:
         raise TelemetryError(refusal(place, "lines that are not JSON"))
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """The lines that are not blank, numbered from 1; None for one that is too long to hold."""
-    for number in itertools.count(1):
-        line = file.readline(MAX_LINE_BYTES)
-        if not line:
-            return
-        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-            _skip_line(file)
-            yield number, None
-        elif line.strip():
-            yield number, line
+def _whole_lines(file: BinaryIO) -> Iterator[list[bytes] | None]:
+    """The file's lines, many at a time; None for a line that is too long to hold."""
+    size = min(BLOCK_BYTES, MAX_LINE_BYTES)
+    while block := file.read(size):
+        lines = io.BytesIO(block).readlines()
+        if lines[-1].endswith(b"\n"):
+            yield lines
+            continue
+        n_left = MAX_LINE_BYTES - len(lines[-1])
+        rest = file.readline(n_left)
+        if len(rest) < n_left or rest.endswith(b"\n"):
+            yield [*lines[:-1], lines[-1] + rest]
+            continue
+        if lines[:-1]:
+            yield lines[:-1]
+        _skip_line(file)
+        yield None
 
 
 def _skip_line(file: BinaryIO) -> None:
     rest = file.readline(MAX_LINE_BYTES)
     while rest and not rest.endswith(b"\n"):
         rest = file.readline(MAX_LINE_BYTES)
+
+
+def _decoded(lines: list[bytes] | None, first_line: int) -> Block:
+    """The events of whole lines; a last one that is torn is called so."""
+    if lines is None:
+        return Block([], [], [(first_line, _TOO_LONG)], 1)
+    block = decode_lines(lines, first_line)
+    last = first_line + len(lines) - 1
+    if lines[-1].endswith(b"\n") or last in block.lines[-1:]:
+        return block
+    whole = [entry for entry in block.issues if entry[0] < last]
+    if len(whole) == len(block.issues):  # the last line is blank
+        return block
+    return block._replace(issues=[*whole, (last, _torn(lines[-1]))])
+
+
+def _strangers(lines: list[bytes] | None, first_line: int, block: Block) -> list[_Stranger]:
+    """The lines before the first event of the schema, no more than matter."""
+    if lines is None:
+        return [_Stranger(first_line, None)]
+    before = lines[: block.lines[0] - first_line] if block.lines else lines
+    written = ((number, line) for number, line in enumerate(before, first_line) if line.strip())
+    return [
+        _Stranger(at, _described(line)) for at, line in itertools.islice(written, PATIENCE_LINES)
+    ]
 
 
 def _described(text: bytes | None) -> str | None:
