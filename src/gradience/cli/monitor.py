@@ -5,8 +5,9 @@ from pathlib import Path
 from gradience.api import monitor
 from gradience.cli.app import EXIT_FINDINGS, EXIT_OK
 from gradience.cli.output import console, print_json
-from gradience.cli.views.monitor import render_monitor
+from gradience.core.errors import TelemetryError
 from gradience.core.monitoring.gap import GapPolicy
+from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.severity import FailOn
 
 DEFAULT_GAP_THRESHOLD = GapPolicy().threshold
@@ -19,22 +20,62 @@ def monitor_command(
     gap_threshold: float = DEFAULT_GAP_THRESHOLD,
     strict_schema: bool = False,
     fail_on: FailOn = FailOn.NEVER,
+    follow: bool = False,
+    timeout: float | None = None,
     verbose: bool = False,
     json: bool = False,
 ) -> int:
-    """Say what happened in a run, from its telemetry.
+    """Say what happened in a run, from its log; in every run below a folder, as a table.
 
     Args:
-        run: The telemetry file, by default <output_dir>/run.jsonl of the run.
+        run: The log: telemetry (by default <output_dir>/run.jsonl of the run), a
+            trainer_state.json or log_history, the log of LLaMA-Factory, ms-swift or torchtune; or
+            a folder with runs anywhere below it.
         gap_threshold: Held-out over training perplexity above which to warn.
         strict_schema: Refuse a file with any issue of severity warning instead of listing it.
         fail_on: Exit with 1 on an alert, advice or file issue of this severity or above.
+        follow: Redraw while the log grows, until the run ends; exit with 1 where it was aborted or
+            failed.
+        timeout: With --follow, give up after this many seconds without a new record.
         verbose: Show every number and the grounds of each recommendation.
         json: Print the report as JSON.
     """
+    if follow:
+        from gradience.cli.follow import follow_run
+
+        return follow_run(
+            run,
+            policy=MonitorPolicy(gap=GapPolicy(threshold=gap_threshold)),
+            strict_schema=strict_schema,
+            fail_on=fail_on,
+            verbose=verbose,
+            json=json,
+            timeout_s=timeout,
+        )
+    if run.is_dir():
+        return _monitor_folder(run, gap_threshold, fail_on, verbose=verbose, json=json)
     report = monitor(run, gap_threshold=gap_threshold, strict_schema=strict_schema)
     if json:
         print_json(report)
     else:
+        from gradience.cli.views.monitor import render_monitor
+
         render_monitor(report, console(), verbose=verbose)
+    return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK
+
+
+def _monitor_folder(
+    folder: Path, gap_threshold: float, fail_on: FailOn, *, verbose: bool, json: bool
+) -> int:
+    from gradience.api import monitor_folder
+
+    report = monitor_folder(folder, gap_threshold=gap_threshold)
+    if json:
+        print_json(report)
+    else:
+        from gradience.cli.views.runs import render_runs
+
+        render_runs(report, console(), verbose=verbose)
+    if not report.runs and not json:
+        raise TelemetryError(f"{folder}: expected the log of a run somewhere below, found none.")
     return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK

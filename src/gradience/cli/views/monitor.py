@@ -1,5 +1,6 @@
 """The terminal view of a MonitorReport."""
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from gradience.cli.views.parts import (
     recommendations,
     remark,
 )
+from gradience.cli.views.sparkline import alphabet_of, sparkline
 from gradience.core.monitoring.report import MonitorReport
 from gradience.core.numbers import counted
 from gradience.core.signals.run_status import Outcome, RunSignal
@@ -25,6 +27,12 @@ OUTCOME_STYLES = {
     Outcome.ABORTED: "yellow",
     Outcome.ERROR: "bold red",
 }
+
+CURVE_WIDTH = 48
+"""Columns of a curve."""
+
+LEAST_POINTS = 8
+"""Fewer points have no shape to show: the numbers above say it all."""
 
 RESUMES_SHOWN = 5
 """Resumes that the view names by their step, the latest."""
@@ -38,7 +46,9 @@ def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = F
         line(console, _resumed_line(report.run))
     indented(console, _loss_table(report))
     indented(console, _rate_table(report))
+    _print_curves(report, console)
     _print_gap(report, console)
+    _print_stop(report, console)
     if report.alerts or report.recommendations or report.telemetry_issues:
         console.print()
     for alert in report.alerts:
@@ -52,8 +62,10 @@ def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = F
 
 
 def _status_line(report: MonitorReport) -> Text:
-    run = report.run
+    run, progress = report.run, report.progress
     steps = f"steps {number(run.first_step)} to {number(run.last_step)}"
+    if progress.total_steps is not None and progress.total_steps != run.last_step:
+        steps += f" of {progress.total_steps}"
     seconds = "" if run.duration_s is None else f", {run.duration_s:.1f} s"
     model = f", {report.config.model_name}" if report.config.model_name else ""
     outcome = (run.outcome.value, OUTCOME_STYLES[run.outcome])
@@ -83,14 +95,16 @@ def _loss_table(report: MonitorReport) -> Table:
         number(signals.train.ppl),
         number(signals.train.accuracy),
     )
-    test = signals.test
+    test, main = signals.test, report.evaluations.main
     gap = signals.extras.get("gap")
     split = gap.get("held_out_split") if isinstance(gap, dict) else None
+    split = split or (main.split if main is not None else None)
+    best = main.best_loss if main is not None and main.split == split else None
     if test.loss is not None or test.ppl is not None:
         table.add_row(
             f"held out ({split or 'eval'})",
             NOTHING,
-            NOTHING,
+            number(best),
             number(test.loss),
             NOTHING,
             number(test.ppl),
@@ -112,12 +126,34 @@ def _rate_table(report: MonitorReport) -> Table:
     return table
 
 
+def _print_curves(report: MonitorReport, console: Console) -> None:
+    """The losses as lines of blocks, where there are enough points to show a shape."""
+    alphabet = alphabet_of(console.encoding)
+    shown = [
+        (curve.name, sparkline(np.array(curve.value, dtype=np.float64), CURVE_WIDTH, alphabet))
+        for curve in report.curves
+        if curve.name.endswith("loss") and len(curve.value) >= LEAST_POINTS
+    ]
+    if shown:
+        console.print()
+        width = max(len(name) for name, _ in shown)
+        for name, drawn in shown:
+            line(console, f"{name:<{width}}  {drawn}")
+
+
+def _print_stop(report: MonitorReport, console: Console) -> None:
+    main = report.evaluations.main
+    if main is not None and main.stop_here is not None:
+        line(console, Text.assemble(("stop here", "bold"), f"  {main.stop_here.words}"))
+
+
 def _print_gap(report: MonitorReport, console: Console) -> None:
     gap = report.signals.extras.get("gap")
     if report.signals.gap is None or not isinstance(gap, dict):
         return
     console.print()
     how = " (training side estimated from the smoothed loss)" if gap.get("estimated") else ""
+    how += f"; {gap['doubt']}" if gap.get("doubt") else ""
     value = (f"{report.signals.gap:.3f}", "bold")
     line(console, Text.assemble("gap ", value, f"  held-out over training perplexity{how}"))
 

@@ -8,6 +8,10 @@ from gradience.core.severity import Severity
 from gradience.core.signals.recorder_counts import RecorderCounts
 from gradience.core.signals.records import GUARD_CODE_PREFIX, RecordsSignal
 
+LIVE = "live"
+"""Key in the context of an alert that the monitor's own conditions raised while the run trained:
+judged then by what there was of it."""
+
 
 def recorded_alerts(records: RecordsSignal, told: frozenset[str]) -> Iterator[MonitorAlert]:
     """The alerts on record of severity warning and above, one for each code.
@@ -18,18 +22,21 @@ def recorded_alerts(records: RecordsSignal, told: frozenset[str]) -> Iterator[Mo
 
     Yields:
         An alert for each code in order of first appearance, with the count, the first and the
-        last step; the guard's are told by ``guard_alerts``. ``more_alerts`` where there were
-        more codes than are kept.
+        last step; the guard's are told by ``guard_alerts``. One that was raised live and that
+        the whole record no longer shows is an info. ``more_alerts`` where there were more codes
+        than are kept.
     """
     for alert in records.alerts:
         own = alert.code.startswith(GUARD_CODE_PREFIX) or alert.code in told
         if own or not alert.severity.at_least(Severity.WARNING):
             continue
         times = f" ({alert.count} times)" if alert.count > 1 else ""
+        passed = alert.context.get(LIVE) is True
+        then = "said while the run was under way, and no longer so: " if passed else ""
         yield MonitorAlert(
-            severity=alert.severity,
+            severity=Severity.INFO if passed else alert.severity,
             code=alert.code,
-            message=f"{alert.message}{times}",
+            message=f"{then}{alert.message}{times}",
             first_step=alert.first_step,
             last_step=alert.last_step,
             context={**alert.context, "count": alert.count} if times else alert.context,

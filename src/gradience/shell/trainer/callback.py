@@ -1,5 +1,6 @@
 """The Trainer callback: the one line that records a run."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from gradience.shell.trainer.endings import (
     trainer_being_made,
     watch_train,
 )
+from gradience.shell.trainer.live_alerts import LiveAlerts
 from gradience.shell.trainer.parts import TrainingRun
 from gradience.shell.trainer.recorder import RunRecorder
 from gradience.shell.trainer.settings import GradienceCallbackConfig
 from gradience.shell.trainer.wiring import parts_of
+
+logger = logging.getLogger("gradience")
 
 METHOD_NAMES = frozenset({"self", "step", "lr"})
 """Parameters of ``TelemetryWriter.train_step`` that a log may not be mistaken for."""
@@ -57,6 +61,10 @@ class GradienceCallback(TrainerCallback):
         """Number of watched ``train`` calls that are under way."""
         self._recorder = RunRecorder(self.config)
         self._parts: DrivenParts | None = None
+        self._live: LiveAlerts | None = None
+        self._failed_hooks = 0
+        self._stopped_by_hook: str | None = None
+        """Code of the alert for which the hook ended the training."""
         self._about_to_save = False
         self._sigterm: SigtermRecord | None = None
         self._last_chance: LastChance | None = None
@@ -65,6 +73,11 @@ class GradienceCallback(TrainerCallback):
     def dropped_events(self) -> int:
         """Events lost since the callback was made."""
         return self._recorder.dropped_events
+
+    @property
+    def failed_hooks(self) -> int:
+        """Calls of ``on_alert`` that raised, since the callback was made."""
+        return self._failed_hooks + (0 if self._live is None else self._live.failed_calls)
 
     @property
     def path(self) -> Path | None:
@@ -95,6 +108,9 @@ class GradienceCallback(TrainerCallback):
         """Writes ``run_start``, and before it the ``run_end`` of a training that broke off."""
         del control
         self._leave(RunStatus.ERROR, "training began again")
+        if state.is_world_process_zero:
+            self._live = self._live_alerts()
+        self._recorder.listener = None if self._live is None else self._live.add
         self._recorder.begin(args, state, kwargs.get("model"))
         with self._recorder.never_fatal():
             self._watch_endings()
@@ -122,10 +138,11 @@ class GradienceCallback(TrainerCallback):
         **kwargs: object,
     ) -> None:
         """Shows the parts the step that was done; one of them may stop the training."""
-        del args, kwargs
+        del kwargs
         self._about_to_save = _may_be_saved(state, control)
         if self._parts is not None and self._parts.after_step(state.global_step):
             control.should_training_stop = True
+        self._judge(args, state, control)
 
     def on_log(
         self,
@@ -136,10 +153,11 @@ class GradienceCallback(TrainerCallback):
         **kwargs: object,
     ) -> None:
         """Writes ``train_step``, or the closing summary; evaluations come to on_evaluate."""
-        del control, kwargs
+        del kwargs
         with self._recorder.never_fatal():
             if logs:
                 self._record_log(args, state, _with_text_keys(logs))
+        self._judge(args, state, control)
 
     def on_evaluate(
         self,
@@ -150,7 +168,7 @@ class GradienceCallback(TrainerCallback):
         **kwargs: object,
     ) -> None:
         """Writes ``eval``, its split named after the metric prefix."""
-        del control, kwargs
+        del kwargs
         with self._recorder.never_fatal():
             if metrics:
                 split, values = split_metrics(_with_text_keys(metrics))
@@ -158,6 +176,7 @@ class GradienceCallback(TrainerCallback):
                 self._recorder.record_outside_training(
                     args, state, lambda writer: writer.eval(step, split=split, metrics=values)
                 )
+        self._judge(args, state, control)
 
     def on_predict(
         self,
@@ -198,6 +217,13 @@ class GradienceCallback(TrainerCallback):
             parts.end(self._recorder.step)
             if parts.stopped_by is not None and status is RunStatus.OK:
                 status, reason = RunStatus.ABORTED, stop_reason(parts.stopped_by)
+        if self._live is not None:
+            if status is RunStatus.OK:
+                self._live.judge(self._recorder.step, now=True)
+            self._failed_hooks += self._live.failed_calls
+        if self._stopped_by_hook is not None and status is RunStatus.OK:
+            status, reason = RunStatus.ABORTED, self._stopped_by_hook
+        self._live = self._stopped_by_hook = self._recorder.listener = None
         self._recorder.end(status, reason)
         with self._recorder.never_fatal():
             for ending in (self._sigterm, self._last_chance):
@@ -232,6 +258,36 @@ class GradienceCallback(TrainerCallback):
         )
         self._parts = DrivenParts(parts, run)
         self._parts.begin(state.global_step)
+
+    def _live_alerts(self) -> LiveAlerts | None:
+        if self.config.on_alert is None:
+            return None
+        allowed = self.config.telemetry_allow_text
+        return LiveAlerts(
+            self.config.on_alert,
+            lambda *a, **k: self._recorder.record_own(lambda w: w.alert(*a, **k)),
+            every=self.config.alert_every,
+            min_severity=self.config.alert_min_severity,
+            policy=self.config.alert_policy,
+            max_text=None if allowed else self.config.max_str_len,
+        )
+
+    def _judge(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+        """Tells the user's hook of new alerts; one of them may stop the training."""
+        if self._live is None:
+            return
+        alert = self._live.judge(state.global_step)
+        if alert is None:
+            return
+        if args.world_size > 1:
+            # The other processes would wait for this one in the next exchange of gradients.
+            logger.warning(
+                "on_alert asked to stop for %s: not done, as several processes train together",
+                alert.code,
+            )
+            return
+        control.should_training_stop = True
+        self._stopped_by_hook = self._stopped_by_hook or alert.code
 
     def _record_log(
         self, args: TrainingArguments, state: TrainerState, logs: Mapping[str, object]

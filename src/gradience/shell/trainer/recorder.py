@@ -10,7 +10,7 @@ from transformers import TrainerState, TrainingArguments
 
 from gradience.core.errors import GradienceError
 from gradience.core.signals.resumes import RESUMED_FROM_STEP
-from gradience.core.telemetry.events import RunStatus
+from gradience.core.telemetry.events import AnyEvent, RunStatus
 from gradience.shell.telemetry.writer import TelemetryWriter
 from gradience.shell.trainer.resume import (
     checkpoint_run_id,
@@ -26,6 +26,21 @@ logger = logging.getLogger("gradience")
 
 Writing = Callable[[TelemetryWriter], None]
 """Writes an event with the writer it is given."""
+
+Listener = Callable[[AnyEvent], None]
+"""Is told of an event that was written; must not raise."""
+
+
+class ToldWriter(TelemetryWriter):
+    """A writer that tells a listener of every event that it has written."""
+
+    listener: Listener | None = None
+
+    def write(self, event: AnyEvent) -> None:
+        """Appends one event, and tells of it where that worked."""
+        super().write(event)
+        if self.listener is not None:
+            self.listener(event)
 
 
 class RunRecorder:
@@ -46,10 +61,12 @@ class RunRecorder:
         """Events lost since the callback was made."""
         self.in_training = False
         """Whether a training has begun and not ended."""
+        self.listener: Listener | None = None
+        """Is told of the events of the training that begins next, and of no other."""
         self._args: TrainingArguments | None = None
         self._state: TrainerState | None = None
         self._run_id = config.run_id
-        self._writer: TelemetryWriter | None = None
+        self._writer: ToldWriter | None = None
         self._lost = 0
         """Events lost since the last one that was written."""
         self._trained = False
@@ -221,7 +238,7 @@ class RunRecorder:
                 self._began_file = self.path
             if self._run_id is None and not state.is_world_process_zero:
                 self._run_id = last_run_id(self.path.with_name(self.config.filename))
-            self._writer = TelemetryWriter(
+            self._writer = ToldWriter(
                 self.path,
                 run_id=self._run_id,
                 max_str_len=self.config.max_str_len,
@@ -229,6 +246,7 @@ class RunRecorder:
                 fsync_s=self.config.fsync_s,
             )
             self._run_id = self._writer.run_id
+        self._writer.listener = self.listener
         return self._writer
 
     def _close(self) -> None:

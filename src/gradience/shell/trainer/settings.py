@@ -8,6 +8,9 @@ import attrs
 from gradience.core.config.snapshot import TaskProfile
 from gradience.core.errors import ConfigError
 from gradience.core.guard.policy import GuardPolicy
+from gradience.core.monitoring.policy import MonitorPolicy
+from gradience.core.severity import Severity
+from gradience.shell.trainer.live_alerts import AlertHook
 
 
 def _task_profile(value: TaskProfile | str) -> TaskProfile:
@@ -30,6 +33,22 @@ def _steps(value: int | None) -> int | None:
     raise ConfigError(
         f"spectra_every: expected None or a number of steps from 1 on, found {value!r}"
     )
+
+
+def _logged_steps(value: int) -> int:
+    if value >= 1:
+        return value
+    raise ConfigError(f"alert_every: expected a number of steps from 1 on, found {value!r}")
+
+
+def _severity(value: Severity | str) -> Severity:
+    try:
+        return Severity(value)
+    except ValueError:
+        allowed = ", ".join(severity.value for severity in Severity)
+        raise ConfigError(
+            f"alert_min_severity: expected one of {allowed}, found {value!r}"
+        ) from None
 
 
 @attrs.frozen
@@ -87,6 +106,17 @@ class GradienceCallbackConfig:
     """Whether snapshots newer than the restored one are forgotten."""
     guard_patience: int = GuardPolicy().patience
     """Bad steps in a row, each dropped, before weights are rolled back; 1 for the first."""
+    on_alert: AlertHook | None = None
+    """Called while training with each alert of the monitor that is new, or more severe than it
+    was; the alert is put on record too. On world rank zero alone. It may return
+    ``HookReply.STOP`` to end the training, which is done where one process trains alone. What it
+    raises is logged once and counted. A resumed run is judged by its records since the resume."""
+    alert_every: int = attrs.field(default=10, converter=_logged_steps)
+    """Logged steps between two judgements for ``on_alert``; evaluations are judged at once."""
+    alert_min_severity: Severity = attrs.field(default=Severity.WARNING, converter=_severity)
+    """The least severity that ``on_alert`` is told of, or its name."""
+    alert_policy: MonitorPolicy | None = None
+    """The thresholds of these alerts; those of ``gradience monitor`` by default."""
 
     def __attrs_post_init__(self) -> None:
         self.guard_policy()
