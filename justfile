@@ -42,6 +42,10 @@ property profile="ci" *args:
 bench *args:
     python -m benchmarks {{ args }}
 
+# score the monitor on real logs with labels: precision, recall, misses
+labels:
+    python -m benchmarks.labels
+
 # regenerate docs/cli.md and docs/telemetry.schema.json from the code
 docs:
     python -m docs.generate

@@ -8,11 +8,13 @@ import msgspec
 from gradience.core.audit.report import AuditReport
 from gradience.core.checking.check import CheckReport
 from gradience.core.explaining.report import LayerExplanation
+from gradience.core.foreign_logs.report import ConvertReport
 from gradience.core.monitoring.report import MonitorReport
+from gradience.core.monitoring.runs_table import RunsReport
 from gradience.core.nonfinite import NONFINITE_KEY
 from gradience.core.telemetry.events import EXTRAS_WIRE_KEY, KnownEvent
 
-SchemaName = Literal["telemetry", "check", "monitor", "audit", "explain"]
+SchemaName = Literal["telemetry", "check", "monitor", "runs", "convert", "audit", "explain"]
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,7 +30,8 @@ def json_schema(name: SchemaName) -> dict[str, object]:
     """The JSON Schema of a telemetry record or of a report.
 
     Args:
-        name: ``telemetry`` for one record (any event), else the report of that command.
+        name: ``telemetry`` for one record (any event), ``runs`` for what ``monitor`` says of a
+            folder, else the report of that command.
 
     Returns:
         A JSON Schema, draft 2020-12. Every object accepts further keys, as the contract does.
@@ -39,6 +42,8 @@ def json_schema(name: SchemaName) -> dict[str, object]:
     reports = {
         "check": CheckReport,
         "monitor": MonitorReport,
+        "runs": RunsReport,
+        "convert": ConvertReport,
         "audit": AuditReport,
         "explain": LayerExplanation,
     }

@@ -145,3 +145,23 @@ def test_perplexity_is_the_exponential_and_never_overflows() -> None:
     assert perplexity(0.0) == 1.0
     assert perplexity(1e9) == math.inf
     assert log_perplexity(EvalMetrics()) is None
+
+
+def test_a_training_loss_far_above_the_held_out_one_is_another_quantity() -> None:
+    found = gap(train_step(loss=284.0), train_step(loss=5.0), evaluation("eval", loss=0.3))
+    assert found.value is None
+    assert "the smallest logged training loss (5) is 16.7 x the held-out one" in (
+        found.reason or ""
+    )
+    apart = GapPolicy(train_above=20.0)
+    assert gap(train_step(loss=5.0), evaluation("eval", loss=0.3), policy=apart).value is not None
+
+
+def test_an_evaluation_of_the_training_split_is_the_same_quantity() -> None:
+    assert gap(evaluation("train", loss=5.0), evaluation("eval", loss=0.3)).value is not None
+
+
+@pytest.mark.parametrize(("train", "test"), [(-0.5, 0.2), (0.5, -0.2)])
+def test_a_negative_loss_is_no_cross_entropy(train: float, test: float) -> None:
+    found = gap(train_step(loss=train), evaluation("eval", loss=test))
+    assert found.reason == "a loss is negative: it is no cross-entropy"

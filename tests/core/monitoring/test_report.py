@@ -63,7 +63,7 @@ def test_the_gap_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Gap:
         raise AssertionError("the gap was given")
 
-    monkeypatch.setattr(signals, "perplexity_gap", refuse)
+    monkeypatch.setattr(signals, "run_gap", refuse)
     assert monitor_report("run.jsonl", found, ()).signals.gap == math.e
 
 

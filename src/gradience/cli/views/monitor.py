@@ -86,8 +86,9 @@ def _loss_table(report: MonitorReport) -> Table:
     """One row for the training loss, one for each evaluated split."""
     table = plain_table("loss", "first", "min", "last", "smoothed", "perplexity", "accuracy")
     loss, signals = report.loss, report.signals
+    estimated = signals.train.ppl is not None and signals.extras.get("train_estimated")
     table.add_row(
-        "train" + (" (ppl estimated)" if signals.extras.get("train_estimated") else ""),
+        "train" + (" (ppl estimated)" if estimated else ""),
         number(loss.first),
         number(loss.min),
         number(loss.last),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from gradience.core.monitoring.alert import MonitorAlert
+from gradience.core.monitoring.conditions.catalogue import condition_alerts
 from gradience.core.monitoring.gap import Gap
 from gradience.core.monitoring.guard_alerts import guard_alerts
 from gradience.core.monitoring.nonfinite_alerts import nonfinite_alerts
@@ -15,6 +16,10 @@ from gradience.core.signals.pipeline import RunSignals
 from gradience.core.signals.run_status import Outcome, RunSignal
 
 __all__ = ["MonitorAlert", "MonitorPolicy", "find_alerts"]
+
+
+CONVERTED_FROM = "converted_from"
+"""Key in the ``meta`` of the ``run_start`` of a log that another tool wrote."""
 
 
 def find_alerts(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[MonitorAlert, ...]:
@@ -35,6 +40,7 @@ def find_alerts(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[M
         *_mixed_runs(signals.run),
         *_beyond_horizon(signals.lineage),
         *nonfinite_alerts(signals, policy),
+        *condition_alerts(signals, policy.conditions),
         *_gap(gap, policy),
         *guard_alerts(signals.records.guard),
         *dropped_alerts(signals.recorder),
@@ -52,7 +58,10 @@ def _status(run: RunSignal) -> Iterator[MonitorAlert]:
     elif run.outcome is Outcome.ABORTED:
         yield _alert(Severity.WARNING, "run_aborted", f"the run was aborted{at}{because}")
     elif run.outcome is Outcome.UNFINISHED:
-        message = f"no run_end was written{at}: the run still goes on, or was killed"
+        ended = "no run_end was written"
+        if CONVERTED_FROM in run.meta:
+            ended = "the log does not say that the run ended"
+        message = f"{ended}{at}: the run still goes on, or was killed"
         yield _alert(Severity.INFO, "run_unfinished", message)
 
 
@@ -91,14 +100,16 @@ def _gap(gap: Gap, policy: MonitorPolicy) -> Iterator[MonitorAlert]:
         yield _alert(Severity.INFO, "gap_unavailable", message)
     elif gap.value > policy.gap.threshold:
         how = ", training side estimated" if gap.estimated else ""
+        doubt = "" if gap.doubt is None else f"; {gap.doubt}"
         yield MonitorAlert(
-            severity=Severity.WARNING,
+            severity=Severity.WARNING if gap.doubt is None else Severity.INFO,
             code="memorization_gap",
             message=f"held-out perplexity ({gap.held_out_split}) is {gap.value:.2f} x the "
-            f"training one, above {policy.gap.threshold:g}{how}",
+            f"training one, above {policy.gap.threshold:g}{how}{doubt}",
             first_step=gap.held_out_step,
             last_step=gap.held_out_step,
             context={"gap": gap.value, "threshold": policy.gap.threshold, "log_gap": gap.log},
+            source="inferred: no published threshold of the gap is known",
         )
 
 

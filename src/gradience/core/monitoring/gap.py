@@ -46,6 +46,18 @@ class GapPolicy:
     published threshold is known, so an alert on it is a hint, not a verdict."""
     held_out_splits: tuple[str, ...] = ("test", "val", "validation", "eval", "dev")
     """Names of held-out splits, first match wins; else the newest split that is not train."""
+    train_above: float = 2.0
+    """Where even the smallest logged training loss is this many times the held-out one, the two
+    are not the same quantity: summed over accumulation steps (one published run logs 16.5 times
+    its evaluation loss at 16 of them), smoothed labels, mixed-up inputs (the edge is inferred)."""
+    fixed_ratio_spread: float = 0.1
+    """Relative spread of held-out over training loss, over the evaluations of a run, up to which
+    one is a fixed multiple of the other: a scale, where memorisation grows (inferred)."""
+    fixed_ratio_evals: int = 3
+    """Evaluations from which on such a ratio counts as fixed (inferred)."""
+    fixed_ratio_fall: float = 0.8
+    """The held-out loss must have come down to this share of its first value meanwhile: two
+    losses that stand still have a fixed ratio too (inferred)."""
 
     @threshold.validator
     def _is_a_number(self, _: object, threshold: float) -> None:
@@ -73,6 +85,10 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     estimated: bool = False
     """Whether the training side is no evaluation at the step of the held-out one."""
     reason: str | None = None
+    same_quantity: bool = True
+    """Whether both losses measure the same thing, as far as their sizes tell."""
+    doubt: str | None = None
+    """Why a large value is no sign of memorisation by itself; None where it is one."""
 
 
 class TrainSide(NamedTuple):
@@ -183,7 +199,8 @@ def perplexity_gap(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> Ga
 
     Returns:
         The gap. It is not claimed for runs with reward metrics (their loss is no
-        cross-entropy), nor where a side is missing or not finite.
+        cross-entropy), nor where a side is missing, not finite or negative, nor where the
+        logged training loss stands so far above that it must be another quantity.
     """
     held_out = held_out_eval(evals, policy)
     if held_out is None:
@@ -198,6 +215,9 @@ def perplexity_gap(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> Ga
     below = log_perplexity(train.metrics)
     if below is None:
         return Gap(reason="no finite training loss was logged before the evaluation")
+    apart = _another_quantity(above, train, loss, policy)
+    if apart is not None:
+        return Gap(reason=apart, same_quantity=False)
     return Gap(
         value=_ratio(test, train, above - below),
         log=above - below,
@@ -205,6 +225,24 @@ def perplexity_gap(evals: EvalSignal, loss: LossSignal, policy: GapPolicy) -> Ga
         held_out_step=held_out.step,
         train_source=train.source,
         estimated=train.estimated,
+    )
+
+
+def _another_quantity(
+    held_out: float, train: TrainSide, loss: LossSignal, policy: GapPolicy
+) -> str | None:
+    """Why the two sides are not the same kind of number; None where they may be."""
+    below = log_perplexity(train.metrics)
+    if held_out < 0 or (below is not None and below < 0):
+        return "a loss is negative: it is no cross-entropy"
+    if train.source != FROM_LOSS or loss.min is None or held_out == 0:
+        return None
+    if loss.min < policy.train_above * held_out:
+        return None
+    return (
+        f"even the smallest logged training loss ({loss.min:.4g}) is {loss.min / held_out:.3g} x "
+        f"the held-out one ({held_out:.4g}): they are not the same quantity (a loss summed over "
+        "accumulation steps, smoothed labels, augmented inputs)"
     )
 
 

@@ -2,6 +2,7 @@
 
 import attrs
 
+from gradience.core.monitoring.conditions.catalogue import ConditionPolicies
 from gradience.core.monitoring.gap import GapPolicy
 
 
@@ -10,6 +11,7 @@ class MonitorPolicy:
     """The thresholds of the monitor."""
 
     gap: GapPolicy = GapPolicy()
+    conditions: ConditionPolicies = ConditionPolicies()
     isolated_nonfinite_grads: int = 1
     """Non-finite gradient norms in a run that are worth no more than an info: an fp16 loss
     scaler skips such a step by design."""

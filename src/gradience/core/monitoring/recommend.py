@@ -41,7 +41,7 @@ def recommend(
 
 
 def _memorization(gap: Gap, policy: MonitorPolicy) -> Iterator[Recommendation]:
-    if gap.value is None or gap.value <= policy.gap.threshold:
+    if gap.value is None or gap.doubt is not None or gap.value <= policy.gap.threshold:
         return
     confidence = (
         policy.memorization_confidence_estimated

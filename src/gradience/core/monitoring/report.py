@@ -5,16 +5,21 @@ from collections.abc import Mapping
 import msgspec
 
 from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.monitoring.alert import AlertSeries
 from gradience.core.monitoring.alerts import MonitorAlert, MonitorPolicy, find_alerts
-from gradience.core.monitoring.gap import perplexity_gap
+from gradience.core.monitoring.curves import run_curves
+from gradience.core.monitoring.evaluation_summary import Evaluations, summarise_evaluations
 from gradience.core.monitoring.recommend import recommend
+from gradience.core.monitoring.run_gap import run_gap
 from gradience.core.monitoring.signals import SignalSnapshot, signal_snapshot
 from gradience.core.severity import Severity
 from gradience.core.signals.learning_rate import LearningRateSignal
 from gradience.core.signals.lineage import LineageSignal
 from gradience.core.signals.loss import LossSignal
 from gradience.core.signals.nonfinite_values import NonfiniteSignal
+from gradience.core.signals.objective import ObjectiveSignal
 from gradience.core.signals.pipeline import RunSignals
+from gradience.core.signals.progress import ProgressSignal
 from gradience.core.signals.recorder_counts import RecorderCounts
 from gradience.core.signals.records import GuardSignal
 from gradience.core.signals.run_status import RunSignal
@@ -39,6 +44,11 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     guard: GuardSignal
     recorder: RecorderCounts
     lineage: LineageSignal
+    evaluations: Evaluations
+    progress: ProgressSignal
+    objective: ObjectiveSignal
+    curves: tuple[AlertSeries, ...] = ()
+    """To plot: ``loss``, ``lr``, ``grad_norm`` and ``<split>.loss``."""
     lora_audit: Mapping[str, object] | None = None
 
     @property
@@ -67,7 +77,7 @@ def monitor_report(
         The report.
     """
     policy = policy or MonitorPolicy()
-    gap = perplexity_gap(signals.evals, signals.loss, policy.gap)
+    gap = run_gap(signals, policy.gap)
     alerts = find_alerts(signals, gap, policy)
     return MonitorReport(
         file=file,
@@ -84,5 +94,9 @@ def monitor_report(
         guard=signals.records.guard,
         recorder=signals.recorder,
         lineage=signals.lineage,
+        evaluations=summarise_evaluations(signals.eval_histories, gap_policy=policy.gap),
+        progress=signals.progress,
+        objective=signals.objective,
+        curves=run_curves(signals, policy.gap),
         lora_audit=signals.records.lora_audit,
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gradience.core.monitoring.gap import (
+    FROM_LOSS,
     EvalMetrics,
     Gap,
     GapPolicy,
@@ -12,9 +13,9 @@ from gradience.core.monitoring.gap import (
     held_out_eval,
     log_perplexity,
     perplexity,
-    perplexity_gap,
     train_metrics,
 )
+from gradience.core.monitoring.run_gap import run_gap
 from gradience.core.numbers import real_number
 from gradience.core.signals.pipeline import RunSignals
 
@@ -53,11 +54,14 @@ def signal_snapshot(
         The snapshot; what the run did not log is None.
     """
     policy = policy or GapPolicy()
-    gap = gap or perplexity_gap(signals.evals, signals.loss, policy)
+    gap = gap or run_gap(signals, policy)
     train = train_metrics(signals.evals, signals.loss, policy)
     audit = signals.records.lora_audit or {}
+    known = train.metrics
+    if train.source == FROM_LOSS and not gap.same_quantity:
+        known = msgspec.structs.replace(known, ppl=None)
     return SignalSnapshot(
-        train=train.metrics,
+        train=known,
         test=_test_metrics(signals, policy),
         gap=gap.value,
         stable_rank_mean=_audited(audit, "stable_rank_mean"),

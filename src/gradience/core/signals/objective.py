@@ -132,7 +132,7 @@ class ObjectiveState:
 
 def _update(state: ObjectiveState, batch: Batch) -> ObjectiveState:
     names: set[str] = set()
-    names.update(*(step.extras for _, step in batch.steps_with_extras()))
+    names.update(batch.extra_names)
     state = attrs.evolve(state, accuracy_of_steps=state.accuracy_of_steps or ACCURACY in names)
     for _, event in batch.others:
         if isinstance(event, Eval):

@@ -17,13 +17,8 @@ from gradience.core.numbers import quantile, real_number
 from gradience.core.signals.analyzer import Analyzer
 from gradience.core.signals.batch import NO_STEP, Batch
 from gradience.core.signals.step_timing import MOST_STEPS, StepTiming, interrupted, timed
+from gradience.core.telemetry.clock import CLOCK, NO_CLOCK
 from gradience.core.telemetry.events import Metrics, RunEnd, RunStart
-
-CLOCK = "clock"
-"""Key in the ``meta`` of ``run_start``: what the time stamps count from."""
-
-NO_CLOCK = "none"
-"""Value of :data:`CLOCK` where the time stamps mean nothing."""
 
 TRAIN_SUMMARY = "train_summary"
 """Kind of the ``metrics`` event that closes a Trainer's run."""
@@ -48,6 +43,8 @@ STEP_TIMES = ("train_speed(s/it)",)
 """Names of seconds per step (ms-swift)."""
 
 _LATEST = frozenset({*TOTALS, *TOKEN_RATES, *SAMPLE_RATES, *STEP_RATES, *STEP_TIMES})
+
+_TOLD = _LATEST | frozenset(TOKEN_COUNTS)
 
 
 class ProgressSignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,16 +166,18 @@ def _with_place(state: ProgressState, batch: Batch) -> ProgressState:
 
 
 def _with_extras(state: ProgressState, batch: Batch) -> ProgressState:
+    if _TOLD.isdisjoint(batch.extra_names):
+        return state
     logged, tokens = dict(state.logged), state.tokens
-    for _, event in batch.steps_with_extras():
-        if not _LATEST.isdisjoint(event.extras):
-            logged |= _rates(event.extras)
-        name = next((name for name in TOKEN_COUNTS if name in event.extras), None)
-        if name is None or event.step is None:
+    for _, step, extras in batch.placed_extras():
+        if not _LATEST.isdisjoint(extras):
+            logged |= _rates(extras)
+        name = next((name for name in TOKEN_COUNTS if name in extras), None)
+        if name is None or step is None:
             continue
-        count = real_number(event.extras[name])
+        count = real_number(extras[name])
         if count is not None and math.isfinite(count):
-            tokens = _counted(tokens, TokenCount(name, event.step, count))
+            tokens = _counted(tokens, TokenCount(name, step, count))
     return attrs.evolve(state, logged=logged, tokens=tokens)
 
 

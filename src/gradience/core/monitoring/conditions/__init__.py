@@ -1,0 +1,1 @@
+"""Conditions of a run that a careful reader sees in its log, one module each."""
