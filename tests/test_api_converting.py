@@ -61,7 +61,7 @@ def test_the_report_says_what_was_done(tmp_path: Path) -> None:
     out = tmp_path / "run.jsonl"
     report = convert(STATE, out)
     assert (report.source, report.out, report.kind) == (str(STATE), str(out), "trainer_state")
-    assert report.events == {"run_start": 1, "train_step": 10}
+    assert report.events == {"run_start": 1, "train_step": 10, "run_end": 1}
     (run_id,) = report.run_ids
     assert run_id.startswith("trainer_state-")
 
