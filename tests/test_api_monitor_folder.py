@@ -1,6 +1,8 @@
 """``monitor`` of every run below a folder."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -23,16 +25,22 @@ ROWS: list[dict[str, object]] = [
 ]
 
 
-def checkpoint(folder: Path, rows: list[dict[str, object]], max_steps: int = 20) -> None:
+def checkpoint(
+    folder: Path,
+    rows: list[dict[str, object]],
+    max_steps: int = 20,
+    callbacks: dict[str, object] | None = None,
+) -> None:
     step = rows[-1]["step"]
     path = folder / f"checkpoint-{step}" / "trainer_state.json"
     path.parent.mkdir(parents=True)
     state = {"global_step": step, "max_steps": max_steps, "num_train_epochs": 2}
-    path.write_text(json.dumps({**state, "log_history": rows}))
+    told = {"stateful_callbacks": callbacks or {}, "log_history": rows}
+    path.write_text(json.dumps({**state, **told}))
 
 
-def record(path: Path, rows: list[dict[str, object]]) -> None:
-    with TelemetryWriter(path) as writer:
+def record(path: Path, rows: list[dict[str, object]], run_id: str | None = None) -> None:
+    with TelemetryWriter(path, run_id=run_id) as writer:
         for row in rows:
             step = int(str(row["step"]))
             if "loss" in row:
@@ -78,6 +86,75 @@ def test_a_recording_of_other_losses_is_another_run(tmp_path: Path) -> None:
         "out/run.jsonl",
         "out/checkpoint-15/trainer_state.json",
     }
+
+
+def test_checkpoints_that_carry_the_run_id_of_a_recording_belong_to_it(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "out", ROWS, callbacks={"gradience": {"run.jsonl": "mine"}})
+    record(tmp_path / "logs" / "run.jsonl", ROWS[:1], run_id="mine")
+    record(tmp_path / "out" / "other.jsonl", ROWS, run_id="other")
+    rows = by_file(api.monitor_folder(tmp_path))
+    assert set(rows) == {"logs/run.jsonl", "out/other.jsonl"}
+    assert rows["logs/run.jsonl"].checkpoints == ("out/checkpoint-15/trainer_state.json",)
+
+
+def test_a_checkpoint_that_logged_nothing_belongs_to_the_one_recording_beside_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "out" / "checkpoint-5" / "trainer_state.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"global_step": 5, "max_steps": 10, "log_history": []}))
+    record(tmp_path / "out" / "run.jsonl", ROWS[:1])
+    (row,) = api.monitor_folder(tmp_path).runs
+    assert (row.file, row.checkpoints) == (
+        "out/run.jsonl",
+        ("out/checkpoint-5/trainer_state.json",),
+    )
+    record(tmp_path / "out" / "run.20260101-000000.jsonl", ROWS[:2])
+    assert len(api.monitor_folder(tmp_path).runs) == 3
+
+
+def test_a_link_to_a_log_is_no_second_run(tmp_path: Path) -> None:
+    record(tmp_path / "out" / "run.jsonl", ROWS)
+    (tmp_path / "latest.jsonl").symlink_to(tmp_path / "out" / "run.jsonl")
+    assert set(by_file(api.monitor_folder(tmp_path))) == {"out/run.jsonl"}
+
+
+def test_the_files_of_further_processes_are_no_runs(tmp_path: Path) -> None:
+    record(tmp_path / "run.jsonl", ROWS, run_id="mine")
+    record(tmp_path / "run.rank1.jsonl", ROWS[:1], run_id="mine")
+    (row,) = api.monitor_folder(tmp_path).runs
+    assert (row.file, row.ranks) == ("run.jsonl", ("run.rank1.jsonl",))
+
+
+def test_strict_leaves_out_a_log_with_an_issue(tmp_path: Path) -> None:
+    record(tmp_path / "good" / "run.jsonl", ROWS)
+    record(tmp_path / "odd" / "run.jsonl", ROWS)
+    with (tmp_path / "odd" / "run.jsonl").open("ab") as file:
+        file.write(b"no JSON\n")
+    assert len(api.monitor_folder(tmp_path).runs) == 2
+    report = api.monitor_folder(tmp_path, strict_schema=True)
+    assert [row.file for row in report.runs] == ["good/run.jsonl"]
+    (unread,) = report.unread
+    assert (unread.file, unread.severity) == ("odd/run.jsonl", Severity.WARNING)
+    assert "--strict-schema" in unread.reason
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path / "run.jsonl", ROWS)
+    (tmp_path / "locked").mkdir()
+    listed = os.scandir
+
+    def scandir(folder: str) -> object:
+        if Path(folder).name == "locked":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    (unread,) = api.monitor_folder(tmp_path).unread
+    assert (unread.file, unread.severity) == ("locked", Severity.WARNING)
+    assert unread.reason == f"{tmp_path / 'locked'}: cannot list the folder: Permission denied"
 
 
 def test_what_is_no_log_and_what_is_damaged_is_named(tmp_path: Path) -> None:

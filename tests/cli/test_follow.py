@@ -209,6 +209,17 @@ def test_a_restart_is_said(path: Path) -> None:
     assert seen.frames[-1].run.report.run.run_id == "other"
 
 
+def test_a_file_that_was_emptied_is_said(path: Path) -> None:
+    def empty(path: Path) -> None:
+        path.write_bytes(b"")
+
+    seen = Seen()
+    watch(Script(path, append(run_start(), train_step(1, loss=1.0)), empty, None), seen)
+    notes = [frame.note for frame in seen.frames]
+    assert any(n.endswith(" to 0 bytes; it is read from its beginning") for n in notes)
+    assert notes[-1] == "waiting for a record"
+
+
 def test_a_file_that_goes_is_said(path: Path) -> None:
     seen = Seen()
     watch(Script(path, append(run_start(), train_step(1, loss=1.0)), Path.unlink, None), seen)
@@ -243,6 +254,16 @@ def test_a_pipe_gets_a_line_for_each_status_and_each_alert_once(path: Path) -> N
     assert sum("nonfinite_loss" in line for line in lines) == 1
     assert lines[-1].startswith("run ok  step ")
     assert "\x1b" not in "\n".join(lines)
+
+
+def test_a_pipe_gets_a_note_once(path: Path) -> None:
+    def begin_anew(path: Path) -> None:
+        path.write_bytes(encode_event(run_start()) + b"\n")
+
+    first = append(run_start(), train_step(1, loss=1.0))
+    printed = lines_of(path, first, begin_anew, None, append(run_end()))
+    assert sum("read from its beginning" in text for text in printed) == 1
+    assert printed[-1].startswith("run ok")
 
 
 def test_a_pipe_gets_the_numbers_now_and_then(path: Path) -> None:

@@ -1,6 +1,8 @@
 """Following what another process writes, kills and interrupts included."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -36,6 +38,9 @@ from gradience.core.monitoring.policy import MonitorPolicy
 path, timeout_s = Path(sys.argv[1]), float(sys.argv[2])
 sys.exit(follow_run(path, policy=MonitorPolicy(), json=True, timeout_s=timeout_s))
 """
+
+
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
 def started(source: str, *args: object) -> "subprocess.Popen[str]":
@@ -81,3 +86,24 @@ def test_ctrl_c_in_a_real_process_prints_the_report_and_exits_with_130(path: Pat
         reader.send_signal(signal.SIGINT)
         out, _ = reader.communicate(timeout=60)
     assert (reader.returncode, json.loads(out)["loss"]["n"]) == (130, 1)
+
+
+def test_sigterm_gives_the_terminal_its_cursor_back(path: Path) -> None:
+    path.write_bytes(encode_event(run_start()) + b"\n")
+    terminal, side = pty.openpty()
+    shown = FOLLOWER.replace("json=True", "json=False")
+    with subprocess.Popen(
+        [sys.executable, "-c", shown, str(path), "60"],
+        stdout=side,
+        env={**os.environ, "TERM": "xterm"},
+    ) as reader:
+        os.close(side)
+        drawn = b""
+        while b"running" not in drawn:
+            drawn += os.read(terminal, 4096)
+        reader.send_signal(signal.SIGTERM)
+        assert reader.wait(timeout=60) == 143
+    while SHOW_CURSOR not in drawn:
+        drawn += os.read(terminal, 4096)
+    os.close(terminal)
+    assert drawn.count(HIDE_CURSOR) == drawn.count(SHOW_CURSOR) == 1

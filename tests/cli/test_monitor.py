@@ -104,3 +104,43 @@ def test_other_files_are_refused_by_name(
     result = cli("monitor", path)
     assert (result.code, result.out) == (2, "")
     assert message in result.err
+
+
+def test_a_folder_is_a_table_of_its_runs(cli: Cli, run: Path) -> None:
+    shown = cli("monitor", run.parent)
+    assert shown.code == 0
+    assert "run.jsonl" in shown.out
+    assert "1 run, 1 with a warning or worse" in shown.out
+    document = cli("monitor", run.parent, "--json").json
+    assert document.keys() == {"folder", "runs", "unread"}
+    rows = document["runs"]
+    assert isinstance(rows, list)
+    assert [(row["file"], row["status"], row["last_step"]) for row in rows] == [
+        ("run.jsonl", "ok", 30)
+    ]
+
+
+@pytest.mark.parametrize(("level", "code"), [("warning", 1), ("error", 0), ("never", 0)])
+def test_a_folder_is_a_gate(cli: Cli, run: Path, level: str, code: int) -> None:
+    assert cli("monitor", run.parent, "--fail-on", level).code == code
+    assert cli("monitor", run.parent, "--fail-on", level, "--json").code == code
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--fail-on", "error", "--json")])
+def test_a_folder_without_a_run_is_an_error(
+    cli: Cli, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    result = cli("monitor", tmp_path, *flags)
+    assert result.code == 2
+    assert "expected the log of a run somewhere below, found none. Name the log" in result.err
+    if "--json" in flags:
+        assert result.json["runs"] == []
+
+
+def test_strict_schema_counts_in_a_folder_too(cli: Cli, run: Path) -> None:
+    with run.open("ab") as file:
+        file.write(b"no JSON\n")
+    assert cli("monitor", run.parent).code == 0
+    strict = cli("monitor", run.parent, "--strict-schema")
+    assert strict.code == 2
+    assert "--strict-schema" in strict.out

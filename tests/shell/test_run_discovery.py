@@ -1,11 +1,13 @@
 """The logs of runs below a folder."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from gradience.core.errors import TelemetryError
-from gradience.shell.run_discovery import find_logs, natural_order, output_folder
+from gradience.shell.run_discovery import distinct_files, find_logs, natural_order, output_folder
 
 
 def touched(root: Path, *names: str) -> Path:
@@ -43,6 +45,34 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     touched(tmp_path, "out/run.jsonl")
     (tmp_path / "out" / "loop").symlink_to(tmp_path)
     assert len(list(find_logs(tmp_path))) == 1
+
+
+def test_a_folder_below_that_cannot_be_listed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched(tmp_path, "out/run.jsonl", "locked/run.jsonl")
+    listed = os.scandir
+
+    def scandir(folder: str) -> object:
+        if Path(folder).name == "locked":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    told: list[OSError] = []
+    assert list(find_logs(tmp_path, told.append)) == [tmp_path / "out" / "run.jsonl"]
+    (error,) = told
+    assert error.filename == str(tmp_path / "locked")
+
+
+def test_links_to_files_that_are_there_themselves_are_left_out(tmp_path: Path) -> None:
+    touched(tmp_path, "out/run.jsonl", "elsewhere/log.jsonl")
+    link, own, gone = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "c.jsonl"
+    link.symlink_to(tmp_path / "out" / "run.jsonl")
+    own.symlink_to(tmp_path / "elsewhere" / "log.jsonl")
+    gone.symlink_to(tmp_path / "nowhere")
+    paths = [link, own, gone, tmp_path / "out" / "run.jsonl"]
+    assert distinct_files(paths) == [own, gone, tmp_path / "out" / "run.jsonl"]
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

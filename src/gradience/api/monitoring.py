@@ -8,7 +8,7 @@ import attrs
 from gradience.core.monitoring.alerts import MonitorPolicy
 from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.signals.pipeline import run_signals
-from gradience.shell.telemetry.run_log import open_run_log
+from gradience.shell.telemetry.run_log import RunLog, open_run_log
 
 StrPath = str | os.PathLike[str]
 
@@ -39,10 +39,24 @@ def monitor(
         TelemetryError: The file cannot be read or is none of these, or the folder holds no run
             or several.
     """
-    policy = policy or MonitorPolicy()
-    if gap_threshold is not None:
-        policy = attrs.evolve(policy, gap=attrs.evolve(policy.gap, threshold=gap_threshold))
     log = open_run_log(run, strict_schema=strict_schema)
-    signals = run_signals(log.iter_batches())
     file = str(run if log.path == Path(run) else log.path)
+    return report_of(log, file, monitor_policy(policy, gap_threshold))
+
+
+def report_of(log: RunLog, file: str, policy: MonitorPolicy) -> MonitorReport:
+    """What happened in an opened log, which the report calls ``file``.
+
+    Raises:
+        TelemetryError: The log cannot be read.
+    """
+    signals = run_signals(log.iter_batches())
     return monitor_report(file, signals, log.issues, policy)
+
+
+def monitor_policy(policy: MonitorPolicy | None, gap_threshold: float | None) -> MonitorPolicy:
+    """The thresholds that a caller gave, the defaults for the others."""
+    policy = policy or MonitorPolicy()
+    if gap_threshold is None:
+        return policy
+    return attrs.evolve(policy, gap=attrs.evolve(policy.gap, threshold=gap_threshold))

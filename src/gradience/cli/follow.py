@@ -1,8 +1,11 @@
 """``gradience monitor RUN --follow``: shows a run while its log grows, until it ends."""
 
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +23,9 @@ from gradience.core.monitoring.report import MonitorReport, monitor_report
 from gradience.core.severity import FailOn, Severity
 from gradience.core.signals.run_status import Outcome
 from gradience.shell.telemetry.follow import Findings, FollowState, LogFollower, Update
+
+SIGNALLED = 128
+"""Exit code of a process that a signal ended, less the signal's number."""
 
 RUN_FILE = "run.jsonl"
 """What is waited for in a folder that holds no log yet."""
@@ -187,7 +193,8 @@ def follow_run(
     elif target.is_terminal and not target.is_dumb_terminal:
         screen = RedrawnScreen(target, follow_policy)
     watch = RunWatch(LogFollower(path), screen, judge, policy=follow_policy, timeout_s=timeout_s)
-    ending, report = watch.follow()
+    with _sigterm_leaves():
+        ending, report = watch.follow()
     if report is not None and json:
         print_json(report)
     elif report is not None:
@@ -222,11 +229,26 @@ def log_of(run: Path) -> Path:
         return run / RUN_FILE
 
 
+@contextmanager
+def _sigterm_leaves() -> Iterator[None]:
+    """Lets SIGTERM leave the block as an exception does, so that the terminal gets its cursor."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(SIGNALLED + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _note(update: Update, kept: str) -> str:
     if update.state is FollowState.GONE:
         return "the file is gone; waiting for it to come back"
     if update.state is FollowState.UNREADABLE:
         return f"the file cannot be read: {update.reason}"
+    if update.restarted:
+        return kept
     if update.state is FollowState.WAITING and update.modified_s is None:
         return "waiting for the file"
     if update.state is FollowState.WAITING:

@@ -1,6 +1,7 @@
 """``gradience monitor``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradience.api import monitor
 from gradience.cli.app import EXIT_FINDINGS, EXIT_OK
@@ -9,6 +10,9 @@ from gradience.core.errors import TelemetryError
 from gradience.core.monitoring.gap import GapPolicy
 from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.severity import FailOn
+
+if TYPE_CHECKING:
+    from gradience.core.monitoring.runs_table import RunsReport
 
 DEFAULT_GAP_THRESHOLD = GapPolicy().threshold
 
@@ -53,7 +57,10 @@ def monitor_command(
             timeout_s=timeout,
         )
     if run.is_dir():
-        return _monitor_folder(run, gap_threshold, fail_on, verbose=verbose, json=json)
+        from gradience.api import monitor_folder
+
+        runs = monitor_folder(run, gap_threshold=gap_threshold, strict_schema=strict_schema)
+        return _show_runs(runs, fail_on, verbose=verbose, json=json)
     report = monitor(run, gap_threshold=gap_threshold, strict_schema=strict_schema)
     if json:
         print_json(report)
@@ -64,18 +71,17 @@ def monitor_command(
     return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK
 
 
-def _monitor_folder(
-    folder: Path, gap_threshold: float, fail_on: FailOn, *, verbose: bool, json: bool
-) -> int:
-    from gradience.api import monitor_folder
-
-    report = monitor_folder(folder, gap_threshold=gap_threshold)
+def _show_runs(report: "RunsReport", fail_on: FailOn, *, verbose: bool, json: bool) -> int:
+    """Prints the table of runs; a folder without any is an error."""
     if json:
         print_json(report)
     else:
         from gradience.cli.views.runs import render_runs
 
         render_runs(report, console(), verbose=verbose)
-    if not report.runs and not json:
-        raise TelemetryError(f"{folder}: expected the log of a run somewhere below, found none.")
+    if not report.runs:
+        raise TelemetryError(
+            f"{report.folder}: expected the log of a run somewhere below, found none. Name the "
+            "log itself, or the folder that the runs wrote to."
+        )
     return EXIT_FINDINGS if fail_on.triggered_by(report.severities) else EXIT_OK

@@ -100,9 +100,10 @@ class LineScreen:
         said = (frame.status, frame.note)
         due = now - self._printed >= self._policy.line_s and step != self._step
         if said != self._said or due:
+            is_new = self._said is None or frame.note != self._said[1]
             self._said, self._step, self._printed = said, step, now
             self._print(Text(progress_line(frame)))
-            if frame.note:
+            if frame.note and is_new:
                 self._print(Text(f"  {frame.note}"))
         for alert in frame.news:
             known = self._alerts.get(alert.code)

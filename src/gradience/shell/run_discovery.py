@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gradience.core.errors import TelemetryError
@@ -25,11 +25,12 @@ CHECKPOINT = re.compile(r"checkpoint-\d+")
 """The Trainer's name for a checkpoint's folder."""
 
 
-def find_logs(folder: Path) -> Iterator[Path]:
+def find_logs(folder: Path, on_unlisted: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Files below a folder that may be logs of runs, by their names, in the order of the tree.
 
     Args:
         folder: Symbolic links to folders below it are not followed.
+        on_unlisted: Is told of each folder below it that cannot be listed.
 
     Yields:
         The files.
@@ -41,7 +42,7 @@ def find_logs(folder: Path) -> Iterator[Path]:
         os.scandir(folder).close()
     except OSError as error:
         raise TelemetryError(f"{folder}: cannot list the folder: {error.strerror}.") from error
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=on_unlisted):
         folders[:] = sorted(
             (name for name in folders if name not in LEFT_OUT and not name.startswith(".")),
             key=natural_order,
@@ -49,6 +50,21 @@ def find_logs(folder: Path) -> Iterator[Path]:
         for name in sorted(files, key=natural_order):
             if name in LOG_NAMES or LOG_PATTERN.fullmatch(name):
                 yield Path(parent, name)
+
+
+def distinct_files(paths: Sequence[Path]) -> list[Path]:
+    """The paths without those that are links to the file of another one, in the same order."""
+    known: set[tuple[int, int]] = set()
+    links: set[Path] = set()
+    for path in sorted(paths, key=os.path.islink):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in known:
+            links.add(path)
+        known.add((status.st_dev, status.st_ino))
+    return [path for path in paths if path not in links]
 
 
 def output_folder(state: Path) -> Path:

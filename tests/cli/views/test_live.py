@@ -212,3 +212,28 @@ def test_a_line_break_in_a_name_breaks_no_line() -> None:
     config = ConfigSnapshot(model_name="two\nlines\x1b[2J")
     lines = shown(running(known(run_start(config=config))))
     assert lines[1] == "  run running  two lines [2J"
+
+
+def curve(label: str, run: Followed, width: int = 80) -> str:
+    """What is drawn for a quantity, without its numbers."""
+    frame = LiveFrame(file="run.jsonl", status=LiveStatus.RUNNING, run=run)
+    lines = [str(line) for line in render_live(frame, width, 24).renderables]
+    (line,) = [line for line in lines if line.strip().startswith(label)]
+    return line[13 : width - 40]
+
+
+def test_evaluations_stand_over_the_steps_that_they_were_made_at() -> None:
+    steps: list[AnyEvent] = [train_step(step, loss=4.0 - step / 10) for step in range(1, 21)]
+    evals = {10: 3.0, 15: 9.0, 21: 1.0}
+    events = [*steps[:10], evaluation("eval", step=10, loss=evals[10])]
+    events += [*steps[10:15], evaluation("eval", step=15, loss=evals[15])]
+    events += [*steps[15:], evaluation("eval", step=21, loss=evals[21])]
+    run = known(run_start(), *events)
+    assert len(curve("train loss", run).rstrip()) == 20
+    assert curve("eval loss", run).rstrip() == " " * 9 + "▃" * 5 + "█" * 5 + "▁"
+
+
+def test_evaluations_without_steps_are_drawn_one_by_one() -> None:
+    steps = [train_step(step, loss=4.0) for step in range(1, 21)]
+    evals = [evaluation("eval", step=step, loss=loss) for step, loss in ((20, 2.0), (10, 1.0))]
+    assert curve("eval loss", known(run_start(), *steps, *evals)).rstrip() == "█▁"

@@ -12,6 +12,7 @@ from gradience.core.foreign_logs.checkpoints import (
     RunGroup,
     common_rows,
     group_checkpoints,
+    recorded_run_ids,
 )
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -105,6 +106,31 @@ def test_common_rows_end_where_a_key_or_type_differs() -> None:
     assert common_rows(rows, [{"a": 1.0}, {"a": [1, 3]}]) == 1
     assert common_rows(rows, [{"a": 1.0, "b": 2}]) == 0
     assert common_rows(rows, [{"a": True}]) == 0
+
+
+def test_the_state_beside_the_finished_model_stands_for_its_equal_checkpoint() -> None:
+    places = {
+        "out/checkpoint-2/s": state(3.0, 2.0),
+        "out/s": state(3.0, 2.0),
+        "out/c/1": state(3.0),
+    }
+    (run,) = group(**places)
+    assert run.latest == "out/s"
+    assert run.places == ("out/c/1", "out/checkpoint-2/s", "out/s")
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "ids"),
+    [
+        ({"gradience": {"run.jsonl": "a", "other.jsonl": "b"}}, {"a", "b"}),
+        ({"gradience": {"run.jsonl": 3}}, set()),
+        ({"gradience": "a", "EarlyStoppingCallback": {"args": {}}}, set()),
+        ([], set()),
+        (None, set()),
+    ],
+)
+def test_the_ids_of_the_recordings_of_a_state(callbacks: object, ids: set[str]) -> None:
+    assert recorded_run_ids({"stateful_callbacks": callbacks}) == ids
 
 
 def real(folder: Path) -> tuple[RunGroup, ...]:

@@ -161,6 +161,25 @@ def test_the_closing_summary_is_metrics() -> None:
     assert event.metrics == {key: row[key] for key in row if key != "step"}
 
 
+@pytest.mark.parametrize(
+    "told", [{"train_accuracy": 0.5}, {"train_model_preparation_time": 0.002}, {"train_f1": 0.4}]
+)
+def test_an_evaluation_of_the_training_set_is_no_summary(told: Mapping[str, object]) -> None:
+    speed = {"train_runtime": 2.0, "train_samples_per_second": 9.0, "train_steps_per_second": 1.0}
+    row = {"step": 10, "epoch": 1.0, "train_loss": 1.5, **told, **speed}
+    (event,) = read(row).events
+    assert isinstance(event, Eval)
+    assert (event.step, event.split, event.metrics["loss"]) == (10, "train", 1.5)
+    assert {f"train_{key}" for key in event.metrics} >= set(told)
+
+
+def test_a_summary_may_hold_metrics_of_its_own_beside_its_operations() -> None:
+    row = {"step": 9, "train_runtime": 2.0, "train_loss": 1.0, "train_x": 1, "total_flos": 1e9}
+    event = only(row)
+    assert isinstance(event, Metrics)
+    assert event.kind == TRAIN_SUMMARY
+
+
 def test_an_empty_row_is_an_issue() -> None:
     events, (issue,) = read({})
     assert events == ()

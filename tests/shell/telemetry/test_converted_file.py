@@ -1,5 +1,7 @@
 """A converted file is there whole or not at all."""
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +57,30 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(TelemetryError, match=r"cannot write: .*\. Name a file elsewhere"):
         write_whole_file(tmp_path / "file" / "run.jsonl", [EVENT])
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_new_file_has_the_mode_of_any_other(tmp_path: Path, mask: int, mode: int) -> None:
+    path = tmp_path / "run.jsonl"
+    before = os.umask(mask)
+    try:
+        write_whole_file(path, [EVENT])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b"mine")
+    path.chmod(0o640)
+    write_whole_file(path, [EVENT], force=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(TelemetryError, match=r"found a device or a pipe\. Name a file\."):
+        write_whole_file(path, [EVENT], force=True)
+    assert path.is_fifo()

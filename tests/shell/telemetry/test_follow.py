@@ -135,6 +135,8 @@ def test_an_emptied_file_is_waited_for_again(path: Path) -> None:
     update = follower.look()
     assert (update.state, update.restarted) == (FollowState.WAITING, True)
     assert follower.findings() is None
+    later = follower.look()
+    assert (later.state, later.reason) == (FollowState.WAITING, "")
 
 
 def test_a_vanished_file_keeps_what_was_read(path: Path) -> None:

@@ -139,3 +139,16 @@ def test_the_time_of_writing_is_told(path: Path) -> None:
     append(path, b"one\n")
     os.utime(path, (7, 7))
     assert GrowingFile(path).look().modified_s == 7.0
+
+
+def test_a_shorter_file_that_took_the_place_is_told_from_a_truncated_one(path: Path) -> None:
+    append(path, b"one\ntwo\n")
+    file = GrowingFile(path)
+    file.look()
+    path.rename(path.with_suffix(".old"))
+    append(path, b"new\n")
+    found = file.look()
+    assert (found.change, found.data) == (FileChange.RESTARTED, b"new\n")
+    assert found.reason == "replaced by another file"
+    path.write_bytes(b"")
+    assert file.look().reason == "truncated from 4 to 0 bytes"

@@ -16,12 +16,11 @@ from gradience.cli.views.sparkline import BLOCKS, Alphabet, sparkline
 from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.report import MonitorReport
 from gradience.core.numbers import counted
-from gradience.core.signals.buckets import ColumnHistory
+from gradience.core.signals.batch import NO_STEP, Ints
+from gradience.core.signals.buckets import Buckets, ColumnHistory
 from gradience.core.signals.pipeline import RunSignals
 from gradience.core.signals.run_status import Outcome
-
-NOT_NEWS = frozenset({"run_unfinished", "gap_unavailable"})
-"""Alerts that say of every run that is under way what the view shows anyway."""
+from gradience.shell.trainer.live_alerts import NO_NEWS
 
 SPLITS_SHOWN = 3
 """Evaluated splits that have a line, the first to appear."""
@@ -104,7 +103,7 @@ class LiveFrame:
         """The alerts worth telling while a run goes on, the most severe first."""
         if self.run is None:
             return ()
-        return tuple(alert for alert in self.run.report.alerts if alert.code not in NOT_NEWS)
+        return tuple(alert for alert in self.run.report.alerts if alert.code not in NO_NEWS)
 
 
 def render_live(frame: LiveFrame, width: int, height: int, alphabet: Alphabet = BLOCKS) -> Group:
@@ -211,6 +210,9 @@ class _Curve:
     """One quantity over the run."""
 
     column: ColumnHistory
+    beside: Ints | None = None
+    """For each training row, which value stands there, -1 for none; None where each has its own
+    place."""
 
     @property
     def first(self) -> float | None:
@@ -230,6 +232,15 @@ class _Curve:
         known = self.column.high[np.isfinite(self.column.high)]
         return float(known.max()) if known.size else None
 
+    def drawn(self, width: int, alphabet: Alphabet) -> str:
+        """The curve, of evaluations over the training steps that they were made at."""
+        series = [self.column.value, self.column.low, self.column.high]
+        if self.beside is not None:
+            known = self.beside >= 0
+            series = [np.where(known, values[self.beside], np.nan) for values in series]
+        value, low, high = series
+        return sparkline(value, width, alphabet, low=low, high=high)
+
     def numbers(self, names: Sequence[str]) -> list[str]:
         """The numbers of these names, as text."""
         known = {"first": self.first, "min": self.min, "max": self.max, "last": self.last}
@@ -246,15 +257,22 @@ def _named_curves(run: Followed) -> Iterator[tuple[str, _Curve]]:
     history = run.signals.history
     evaluated = run.signals.eval_histories[:SPLITS_SHOWN]
     curves = [
-        ("train loss", history.loss),
-        *((f"{evals.split} loss", evals.loss) for evals in evaluated),
-        ("lr", history.lr),
-        ("grad norm", history.grad_norm),
+        ("train loss", _Curve(history.loss)),
+        *((f"{e.split} loss", _Curve(e.loss, _rows_of(e, history))) for e in evaluated),
+        ("lr", _Curve(history.lr)),
+        ("grad norm", _Curve(history.grad_norm)),
     ]
-    for label, column in curves:
-        curve = _Curve(column)
-        if curve.last is not None:
-            yield label, curve
+    yield from ((label, curve) for label, curve in curves if curve.last is not None)
+
+
+def _rows_of(evals: Buckets, history: Buckets) -> Ints | None:
+    """The latest evaluation at each training row; None where steps do not tell, or rows are few."""
+    steps, rows = evals.last_step, history.last_step
+    if steps.size >= rows.size or NO_STEP in steps or NO_STEP in rows or (np.diff(steps) < 0).any():
+        return None
+    at = np.searchsorted(steps, rows, side="right") - 1
+    at[-1] = steps.size - 1
+    return at
 
 
 def _curves(run: Followed, width: int, alphabet: Alphabet) -> Iterator[Text]:
@@ -266,9 +284,7 @@ def _curves(run: Followed, width: int, alphabet: Alphabet) -> Iterator[Text]:
     if rows:
         yield _row("", " " * spark, names, "dim")
     for label, curve in rows:
-        column = curve.column
-        drawn = sparkline(column.value, spark, alphabet, low=column.low, high=column.high)
-        yield _row(label, drawn.ljust(spark), curve.numbers(names))
+        yield _row(label, curve.drawn(spark, alphabet).ljust(spark), curve.numbers(names))
 
 
 def _row(label: str, spark: str, numbers: Sequence[str], style: str = "") -> Text:

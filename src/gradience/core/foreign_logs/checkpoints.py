@@ -20,6 +20,10 @@ MIN_COMMON_ROWS = 1
 and a loss to many digits, so that even one that is equal by chance is rare."""
 
 
+RUN_ID_ENTRY = "gradience"
+"""The recorder's entry in ``stateful_callbacks``: file name → the run's id."""
+
+
 class PlacedState(NamedTuple):
     """A parsed ``trainer_state.json`` and where it was found."""
 
@@ -53,8 +57,8 @@ def group_checkpoints(states: Sequence[PlacedState]) -> tuple[RunGroup, ...]:
 
     State A belongs to the run of B where A's ``log_history`` is the beginning of B's (values
     equal, NaN equal to NaN) and ``max_steps`` and ``num_train_epochs`` agree. The longest history
-    stands for the run. A state without rows belongs to a run only where it is the one run of its
-    plan.
+    stands for the run, of equal ones the one in the highest folder. A state without rows belongs
+    to a run only where it is the one run of its plan.
 
     Args:
         states: In any order; the result does not depend on it. Never mutated.
@@ -62,7 +66,7 @@ def group_checkpoints(states: Sequence[PlacedState]) -> tuple[RunGroup, ...]:
     Returns:
         The runs, ordered by the place of their latest state; empty for no states.
     """
-    ordered = sorted(map(_read, states), key=lambda s: (-len(s.rows), -s.step, s.place))
+    ordered = sorted(map(_read, states), key=lambda s: (-len(s.rows), -s.step, _depth(s), s.place))
     runs: list[list[_State]] = []
     for state in ordered:
         homes = [run for run in runs if _is_checkpoint_of(state, run[0])]
@@ -74,6 +78,14 @@ def group_checkpoints(states: Sequence[PlacedState]) -> tuple[RunGroup, ...]:
     longest = [run[0] for run in runs]
     groups = [_group(run, longest[:place]) for place, run in enumerate(runs)]
     return tuple(sorted(groups, key=lambda group: group.latest))
+
+
+def recorded_run_ids(state: Mapping[str, object]) -> frozenset[str]:
+    """The ids under which our recorder wrote the run of a state; empty where it did not."""
+    callbacks = state.get("stateful_callbacks")
+    entry = callbacks.get(RUN_ID_ENTRY) if isinstance(callbacks, Mapping) else None
+    ids = entry.values() if isinstance(entry, Mapping) else ()
+    return frozenset(value for value in ids if isinstance(value, str))
 
 
 def common_rows(first: Sequence[object], second: Sequence[object]) -> int:
@@ -97,6 +109,11 @@ def _read(placed: PlacedState) -> _State:
     )
 
 
+def _depth(state: _State) -> int:
+    """How far down a state lies: the one beside the finished model is above its checkpoints."""
+    return state.place.replace("\\", "/").count("/")
+
+
 def _is_checkpoint_of(state: _State, latest: _State) -> bool:
     if state.plan != latest.plan or len(state.rows) > len(latest.rows):
         return False
@@ -105,7 +122,8 @@ def _is_checkpoint_of(state: _State, latest: _State) -> bool:
 
 def _group(run: Sequence[_State], longer: Sequence[_State]) -> RunGroup:
     latest = run[0]
-    places = tuple(s.place for s in sorted(run, key=lambda s: (len(s.rows), s.step, s.place)))
+    earlier = sorted(run, key=lambda s: (len(s.rows), s.step, -_depth(s), s.place))
+    places = tuple(state.place for state in earlier)
     parent, shared = _parent(latest, longer)
     return RunGroup(
         places=places,

@@ -3,7 +3,8 @@
 A row is a training step, one or several evaluations, the closing summary, or several of these at
 once. Each key is told by its name: ``eval_<metric>`` and ``eval_<set>_<metric>`` are evaluations,
 and so is ``<prefix>_…`` where the row holds that prefix's speed; ``train_…`` beside
-``train_runtime`` is the summary; the rest is the training step.
+``train_runtime`` is the summary, or an evaluation of the training set where it holds a metric that
+no summary has; the rest is the training step.
 """
 
 import functools
@@ -37,6 +38,20 @@ _HELD_OUT = ("test", "predict", "val", "valid", "validation")
 _HELD_OUT_METRICS = (LOSS_SUFFIX, RUNTIME_SUFFIX, "_accuracy")
 
 _SUMMARY_KEYS = frozenset({"total_flos"})
+
+_SUMMARY_METRICS = frozenset(
+    f"{TRAIN_PREFIX}_{name}"
+    for name in (
+        "loss",
+        "runtime",
+        "samples",
+        "samples_per_second",
+        "steps_per_second",
+        "tokens_per_second",
+    )
+)
+"""What the Trainer's summary says under ``train_…``. An evaluation with
+``metric_key_prefix="train"`` says more: a metric, or its ``…_model_preparation_time``."""
 
 _RATES = ("learning_rate", "lr")
 
@@ -137,10 +152,11 @@ def _home(key: str, prefixes: tuple[str, ...]) -> str | None:
 @functools.lru_cache(maxsize=256)
 def _prefixes(keys: tuple[str, ...]) -> tuple[str, ...]:
     """The prefixes of the evaluations in a row, in the order of its keys."""
+    summaries = () if _evaluates_training_set(keys) else (TRAIN_PREFIX,)
     timed = [
         prefix
         for key in keys
-        if (prefix := key.removesuffix(RUNTIME_SUFFIX)) not in (key, TRAIN_PREFIX)
+        if (prefix := key.removesuffix(RUNTIME_SUFFIX)) not in (key, *summaries)
         and (_is_held_out(prefix) or any(prefix + end in keys for end in _SPEED_SUFFIXES))
     ]
     named = [word for word in _HELD_OUT if any(word + end in keys for end in _HELD_OUT_METRICS)]
@@ -155,6 +171,12 @@ def _prefixes(keys: tuple[str, ...]) -> tuple[str, ...]:
     losses = [key.removesuffix(LOSS_SUFFIX) for key in loose if key.endswith(LOSS_SUFFIX)]
     whole = EVAL_PREFIX in losses or f"{EVAL_PREFIX}/loss" in loose or not losses
     return (*prefixes, *([EVAL_PREFIX] if whole else dict.fromkeys(losses)))
+
+
+def _evaluates_training_set(keys: tuple[str, ...]) -> bool:
+    """Whether what stands under ``train_…`` beside its run time is no summary of a training."""
+    said = {key for key in keys if key.startswith(f"{TRAIN_PREFIX}_")}
+    return _SUMMARY_KEYS.isdisjoint(keys) and not said <= _SUMMARY_METRICS
 
 
 def _is_held_out(prefix: str) -> bool:

@@ -1,6 +1,7 @@
 """Many runs in one table: a row for each, condensed from its report."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -8,6 +9,8 @@ from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.report import MonitorReport
 from gradience.core.severity import Severity
 from gradience.core.signals.run_status import Outcome
+
+_RANK_FILE = re.compile(r"(.*)\.rank\d+(\.[^./]*)", re.DOTALL)
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """Runs in the log; the row is of the last one."""
     checkpoints: tuple[str, ...] = ()
     """Trainer states of the same run, earlier ones first, relative to the folder."""
+    ranks: tuple[str, ...] = ()
+    """Logs of the run's other processes, relative to the folder; their alerts are among these."""
     branch_of: str | None = None
     """The log of the run that this one shares its beginning with."""
     why: str | None = None
@@ -72,6 +77,40 @@ class RunsReport(msgspec.Struct, frozen=True, kw_only=True):
         """The worst of each run, and those of the files that were not read."""
         runs = tuple(row.severity for row in self.runs if row.severity is not None)
         return runs + tuple(log.severity for log in self.unread)
+
+
+def with_ranks(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
+    """The rows, those of a run's further processes taken into the one of its first.
+
+    ``run.rank1.jsonl`` belongs to ``run.jsonl`` beside it where both carry one run id. What it
+    warns of counts for the run; that it lacks steps and an end says nothing.
+    """
+    known = {row.file: row for row in rows}
+    for file, row in list(known.items()):
+        name = _RANK_FILE.fullmatch(file)
+        main = known.get("".join(name.groups())) if name else None
+        if main is not None and main.run_id == row.run_id:
+            known[main.file] = _with_rank(main, row)
+            del known[file]
+    return tuple(known.values())
+
+
+def _with_rank(main: RunRow, rank: RunRow) -> RunRow:
+    told = [
+        (code, level) for code, level in rank.alerts.items() if level.at_least(Severity.WARNING)
+    ]
+    alerts = dict(main.alerts)
+    for code, level in told:
+        alerts[code] = max(level, alerts.get(code, level), key=lambda known: known.order)
+    ordered = dict(sorted(alerts.items(), key=lambda alert: -alert[1].order))
+    levels = [level for level in (main.severity, *(level for _, level in told)) if level]
+    return msgspec.structs.replace(
+        main,
+        alerts=ordered,
+        worst_alert=next(iter(ordered), None),
+        severity=max(levels, key=lambda known: known.order, default=None),
+        ranks=(*main.ranks, rank.file),
+    )
 
 
 def _by_code(alerts: tuple[MonitorAlert, ...]) -> dict[str, Severity]:

@@ -106,7 +106,8 @@ class LogFollower:
             self._other, self._unread = None, False
             has_news = bool(seen.data)
         else:
-            self._unread = self._unread or seen.change is not FileChange.UNCHANGED
+            is_new = seen.change is not FileChange.UNCHANGED
+            self._unread = bool(seen.data) if is_new else self._unread
             has_news = not seen.has_more and self._read_other()
         return self._update(seen, has_news=has_news or restarted, restarted=restarted)
 

@@ -24,10 +24,8 @@ from gradience.core.signals.batch import Batch, build_batch
 from gradience.core.telemetry.decode import LineIssue
 from gradience.core.telemetry.events import AnyEvent, event_name
 from gradience.core.telemetry.issues import IssueLog, TelemetryIssue, refusal
-from gradience.shell.telemetry.reader import BATCH_EVENTS
-
-MAX_LINE_BYTES = 64 * 2**20
-"""Longest line that is read; a longer one is skipped piece by piece."""
+from gradience.shell.telemetry.reader import BATCH_EVENTS, MAX_LINE_BYTES
+from gradience.shell.telemetry.run_log import HEAD_BYTES
 
 MAX_DOCUMENT_BYTES = 512 * 2**20
 """Largest JSON document that is read: a trainer state of some millions of rows."""
@@ -40,9 +38,6 @@ BOM = b"\xef\xbb\xbf"
 
 STATE_MARK = b'"log_history"'
 """Stands in every trainer state, near its beginning."""
-
-HEAD_BYTES = 64 * 2**10
-"""First bytes that are looked at to tell the kind of a file."""
 
 _TOO_LONG = LineIssue(
     Severity.WARNING,

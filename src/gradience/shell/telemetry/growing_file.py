@@ -14,6 +14,8 @@ MARK_BYTES = 1024
 """Of the beginning, and of what stands before the place read up to, that are compared to tell a
 file that grew from one that was written anew."""
 
+_REPLACED = "replaced by another file"
+
 
 class FileChange(Enum):
     """What happened to a file between two looks."""
@@ -122,11 +124,12 @@ class GrowingFile:
 
     def _lost(self, descriptor: int, found: _Identity) -> str:
         """How what was read came to be lost; empty where it stands where it stood."""
+        moved = self._known is None or found[:2] != self._known[:2]
         if found.size < self._offset:
-            return f"truncated from {self._offset} to {found.size} bytes"
+            cut = f"truncated from {self._offset} to {found.size} bytes"
+            return _REPLACED if moved else cut
         head, tail = self._marks.head, self._marks.tail
         same = os.pread(descriptor, len(head), 0) == head
         if same and os.pread(descriptor, len(tail), self._offset - len(tail)) == tail:
             return ""
-        moved = self._known is None or found[:2] != self._known[:2]
-        return "replaced by another file" if moved else "written anew"
+        return _REPLACED if moved else "written anew"
