@@ -48,6 +48,22 @@ def test_flags_override_the_file(cli: Cli, good: Path) -> None:
     assert (config["optimizer"]["lr"], config["lora"]["alpha_over_r"]) == (5.0, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("flag", "targets"),
+    [
+        ("q_proj, v_proj", ["q_proj", "v_proj"]),
+        ("ALL-linear", "all-linear"),
+        (r".*\.(q|v)_proj", r".*\.(q|v)_proj"),
+    ],
+)
+def test_targets_are_names_an_expression_or_all_linear(
+    cli: Cli, flag: str, targets: object
+) -> None:
+    config = cli("check", "--targets", flag, "--json").json["config"]
+    assert isinstance(config, dict)
+    assert config["lora"]["target_modules"] == targets
+
+
 def test_config_overrides_peft_and_peft_overrides_training(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "adapter_config.json").write_text(
@@ -130,6 +146,13 @@ def test_flags_beat_the_projects_table(cli: Cli, project: Path) -> None:
     project.write_text('[tool.gradience]\nselect = ["GR1"]\nignore = ["GR202"]\n')
     assert rules(cli(*ATTENTION, "--select", "GR2")) == ["GR201", "GR202"]
     assert rules(cli(*ATTENTION, "--ignore", "GR102")) == []
+
+
+def test_an_ignored_rule_of_the_project_stays_ignored_beside_a_flags(
+    cli: Cli, project: Path
+) -> None:
+    project.write_text('[tool.gradience]\nselect = ["GR102", "GR2"]\nignore = ["GR202"]\n')
+    assert rules(cli(*ATTENTION, "--ignore", "GR1")) == ["GR201"]
 
 
 def test_the_projects_thresholds_are_applied(cli: Cli, project: Path) -> None:
@@ -242,6 +265,12 @@ def test_the_view_shows_the_scaling_of_the_report(cli: Cli) -> None:
     result = cli("check", "--r", "16", "--alpha", "40")
     assert "scaling s" in result.out
     assert "2.5" in result.out
+
+
+def test_the_view_shows_settings_as_they_were_set(cli: Cli) -> None:
+    shown = cli("check", "--r", "512", "--alpha", "8192", "--lr", "0.000125").out
+    assert "512, 8192" in shown
+    assert "0.000125" in shown
 
 
 @pytest.mark.parametrize("flag", ["--dataset", "--task"])

@@ -85,6 +85,8 @@ def test_the_task_chooses_the_class() -> None:
     [
         ({"model_type": "nonsense"}, "does not know it"),
         ({"model_type": "llama", "num_hidden_layers": 10**9}, "too many layers"),
+        ({"model_type": "swin", "depths": [2, 10**6]}, "too many layers"),
+        ({"model_type": "clip", "vision_config": {"num_hidden_layers": 10**6}}, "too many layers"),
         ({"model_type": "olmoe", "hidden_size": "x"}, "cannot build it"),
     ],
 )

@@ -11,7 +11,12 @@ from gradience.cli.output import console, print_json
 from gradience.cli.views.check import render_check
 from gradience.core.checking.check import ALL_RULES, CheckReport
 from gradience.core.checking.rule import Rule
-from gradience.core.checking.selection import require_known, select_rules, split_selectors
+from gradience.core.checking.selection import (
+    leave_out,
+    require_known,
+    select_rules,
+    split_selectors,
+)
 from gradience.core.checking.settings import ProjectSettings
 from gradience.core.config.snapshot import (
     ConfigSnapshot,
@@ -19,6 +24,7 @@ from gradience.core.config.snapshot import (
     OptimizerSnapshot,
     TaskProfile,
 )
+from gradience.core.config.vocabulary import target_modules
 from gradience.core.severity import FailOn
 from gradience.shell.project_settings import find_project_settings
 
@@ -71,7 +77,7 @@ def check_command(
         weight_decay: The weight decay.
         r: The rank.
         alpha: lora_alpha.
-        targets: Target modules, separated by commas, or all-linear.
+        targets: Target modules, separated by commas, a regular expression, or all-linear.
         notes: Anything to keep with the report.
         select: Apply these rules alone: codes, their beginnings, or names, separated by commas
             (GR1,GR201); ALL.
@@ -85,7 +91,7 @@ def check_command(
         model_name=model,
         dataset_name=dataset,
         optimizer=OptimizerSnapshot(name=optimizer, lr=lr, weight_decay=weight_decay),
-        lora=LoraSnapshot(r=r, alpha=alpha, target_modules=parse_targets(targets)),
+        lora=LoraSnapshot(r=r, alpha=alpha, target_modules=target_modules(targets)),
         notes=notes,
     )
     project = find_project_settings(Path.cwd())
@@ -118,7 +124,10 @@ def check_command(
 def chosen_rules(
     project: ProjectSettings, select: str | None, ignore: str | None
 ) -> tuple[Rule, ...]:
-    """The rules of flags and project: ``--select`` replaces both lists of the project's table.
+    """The rules of flags and project.
+
+    As in ruff, ``--select`` replaces both lists of the project's table, and ``--ignore`` without
+    it takes away from what the project selects.
 
     Raises:
         ConfigError: A selector selects no rule.
@@ -128,14 +137,7 @@ def chosen_rules(
     require_known(ALL_RULES, ignored or (), "--ignore")
     require_known(ALL_RULES, project.select or (), f"{project.place} select")
     require_known(ALL_RULES, project.ignore or (), f"{project.place} ignore")
-    if selected is None:
-        selected = project.select
-        ignored = project.ignore if ignored is None else ignored
-    return select_rules(ALL_RULES, selected, ignored)
-
-
-def parse_targets(text: str | None) -> tuple[str, ...] | str | None:
-    """``q_proj,v_proj`` as names; a single ``all-linear`` as PEFT's own word."""
-    if text is None or text == "all-linear":
-        return text
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    if selected is not None:
+        return select_rules(ALL_RULES, selected, ignored)
+    of_project = select_rules(ALL_RULES, project.select, project.ignore)
+    return leave_out(of_project, ignored or ())

@@ -23,6 +23,9 @@ _BY_TASK = {
 
 _LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers")
 
+_DEPTHS = frozenset({*_LAYER_COUNTS, "decoder_layers", "depth", "depths", "num_blocks"})
+"""Settings, some of them lists, by which a model is built layer by layer."""
+
 
 def meta_architecture(config: Mapping[str, object], task_type: str | None) -> Architecture | str:
     """The modules of a model as the installed transformers builds it.
@@ -38,7 +41,7 @@ def meta_architecture(config: Mapping[str, object], task_type: str | None) -> Ar
     """
     settings = Settings(config)
     model_type = settings.text("model_type")
-    if any(_count(settings, name) > MOST_LAYERS for name in _LAYER_COUNTS):
+    if _is_too_deep(config):
         return f"{unknown_model(model_type)}: it has too many layers"
     try:
         model = _built(config, model_type, task_type)
@@ -57,6 +60,19 @@ def meta_architecture(config: Mapping[str, object], task_type: str | None) -> Ar
         dtype=config_dtype(settings),
         quantised=isinstance(config.get("quantization_config"), Mapping),
     )
+
+
+def _is_too_deep(config: Mapping[str, object]) -> bool:
+    """Whether the model or a part of it has more layers than any: building it would not end."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            if _is_too_deep(value):
+                return True
+        elif name in _DEPTHS:
+            counts = value if isinstance(value, list) else [value]
+            if any(isinstance(count, int) and count > MOST_LAYERS for count in counts):
+                return True
+    return False
 
 
 def _count(settings: Settings, name: str) -> int:

@@ -39,6 +39,12 @@ def test_without_a_class_the_usual_one() -> None:
     assert "pooler.dense" in names(ENCODER | {"model_type": "bert"})
 
 
+def test_a_class_of_old_is_the_usual_one() -> None:
+    sizes: Config = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    old: Config = sizes | {"model_type": "t5", "vocab_size": 9}
+    assert names(old | {"architectures": ["T5WithLMHeadModel"]}) == names(old)
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

@@ -6,6 +6,7 @@ from peft.tuners.tuners_utils import replicate_layers
 from gradience.core.architecture.build import build_architecture
 from gradience.core.architecture.modules import Architecture
 from gradience.core.architecture.replication import replicated
+from gradience.core.errors import ConfigError
 from tests.meta_models import DECODER, Case, config_json, meta_model
 
 LLAMA = Case("LlamaForCausalLM", DECODER)
@@ -29,3 +30,18 @@ def test_no_ranges_change_nothing() -> None:
     architecture = build_architecture(config_json(LLAMA))
     assert isinstance(architecture, Architecture)
     assert replicated(architecture, ()) is architecture
+
+
+@pytest.mark.parametrize(
+    ("ranges", "words"),
+    [
+        (((0, 10**9),), "names layers 0 to 1000000000 of a model with 3"),
+        (((-1, 2),), "names layers -1 to 2"),
+        (((0, 3),) * 4000, "makes 12000 layers"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(ranges: tuple[tuple[int, int], ...], words: str) -> None:
+    architecture = build_architecture(config_json(LLAMA))
+    assert isinstance(architecture, Architecture)
+    with pytest.raises(ConfigError, match=words):
+        replicated(architecture, ranges)

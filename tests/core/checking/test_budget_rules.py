@@ -32,12 +32,18 @@ CASES = [
     ),
 ]
 
+_BY_DEFAULT = "extras: {defaults: {training.extras.eval_strategy: HF}}}"
+
 SILENT = [
     ("GR601", "training: {epochs: 100, max_steps: 20}"),
     ("GR601", "training: {epochs: .inf}"),
     ("GR601", "{dataset_name: glue, training: {epochs: 5}}"),
     ("GR601", "training: {epochs: 100, extras: {objective: grpo}}"),
     ("GR602", "{}"),
+    (
+        "GR602",
+        "{training: {extras: {eval_strategy: 'no'}}, " + _BY_DEFAULT,
+    ),
     ("GR602", "training: {extras: {eval_strategy: 'no', objective: grpo}}"),
     ("GR602", "training: {extras: {eval_strategy: steps}}"),
     (

@@ -37,3 +37,18 @@ def test_a_rule_is_found_by_code_or_name(wanted: str) -> None:
 def test_an_unknown_code_is_refused(wanted: str) -> None:
     with pytest.raises(ConfigError, match=r"expected the code or name of a rule.*--all"):
         find_rule(ALL_RULES, wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("GR1O1", "Did you mean GR101?"),
+        ("gr20", "Did you mean GR200 or GR201 or GR202?"),
+        ("attention", "Did you mean attention-only or four-bits-attention-only?"),
+        ("lr-hihg", "Did you mean lr-high or"),
+    ],
+)
+def test_an_unknown_code_is_answered_with_near_ones(wanted: str, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        find_rule(ALL_RULES, wanted)
+    assert words in str(refused.value)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from gradience.core.checking.check import check_config
+from gradience.core.config.snapshot import ConfigSnapshot
 from tests.core.checking.written_configs import BY_CODE
 
 MONITORED = "of a run's record: the monitor's"
@@ -14,7 +16,7 @@ EVIDENCE: dict[str, tuple[str, ...] | str] = {
     "R2 all linear layers": ("GR201", "GR203", "GR703"),
     "R3 reasoning is no exception": ("GR201",),
     "R4 band of the rate": ("GR102", "GR103", "GR107"),
-    "R5 rank": ("GR300", "GR301", "GR603"),
+    "R5 rank": ("GR300", "GR301", "GR305", "GR306", "GR603"),
     "R6 alpha": ("GR302", "GR303", "GR304"),
     "R7 LoRA+": ("GR106",),
     "R8 variants": "they come out alike once the rate is tuned: nobody is told to switch",
@@ -40,7 +42,7 @@ EVIDENCE: dict[str, tuple[str, ...] | str] = {
 }
 
 USERS: dict[int, tuple[str, ...] | str] = {
-    1: "rank recommendation: the audit's suggestion and the bench",
+    1: ("GR305",),
     2: AUDITED,
     3: "of truncation",
     4: ("GR902",),
@@ -119,3 +121,18 @@ def test_nobody_is_told_to_switch_to_a_variant() -> None:
     words = ("use DoRA", "use PiSSA", "switch to", "try DoRA")
     told = [rule.rationale + rule.summary for rule in BY_CODE.values()]
     assert not any(word in text for word in words for text in told)
+
+
+VOCABULARY = frozenset(
+    "set_task_profile set_lr lower_lr consider_lower_lr set_target_modules "
+    "include_attention_targets review_target_modules set_rank consider_reduce_rank "
+    "reduce_rank_for_efficiency consider_lower_alpha_over_r fix_weight_decay calibration_probe "
+    "log_train_test_ppl".split()
+)
+"""The contract's words for what a configuration calls for."""
+
+
+def test_every_word_of_the_contract_is_some_rules_action() -> None:
+    assert {rule.action for rule in BY_CODE.values()} >= VOCABULARY
+    (found,) = check_config(ConfigSnapshot(), rules=()).recommendations
+    assert found.action == "config_ok"

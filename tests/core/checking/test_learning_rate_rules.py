@@ -15,6 +15,27 @@ CASES = [
     Case("GR101", "{optimizer: {lr: 0.5}, extras: {finetuning: full}}", "error", "far beyond"),
     Case("GR102", "optimizer: {lr: 3.0e-3}", "warning", "end (150 times the usual 2e-05"),
     Case("GR103", f"{{optimizer: {{lr: 1.0e-5}}, {LORA}}}", "info", "(preference and reinf"),
+    Case("GR100", f"{{{LORA}, extras: {{tool: trl}}}}", "warning", "TRL's defaults, 2e-5 for SFT"),
+    Case("GR100", "extras: {tool: trl, finetuning: full}", "info", "no learning rate is given, so"),
+    Case(
+        "GR103",
+        f"{{optimizer: {{lr: 3.0e-6}}, {LORA}, training: {{extras: {{objective: sft}}}}}}",
+        "warning",
+        "learning rate 3e-06 is one for full fine-tuning",
+    ),
+    Case(
+        "GR103",
+        f"{{optimizer: {{lr: 2.0e-5}}, {LORA}, training: {{extras: {{objective: sft}}}}}}",
+        "info",
+        "is the default of TRL's SFTConfig, for full fine-tuning: set it deliberately",
+    ),
+    Case(
+        "GR103",
+        f"{{task_profile: easy_classification, optimizer: {{lr: 3.0e-6}}, {LORA}, "
+        "training: {extras: {objective: sft}}}",
+        "info",
+        "is one for full fine-tuning",
+    ),
     Case("GR103", "{optimizer: {lr: 1.0e-6}, lora: {r: 8, alpha: 80}}", "info", "is one for full"),
     Case(
         "GR103",

@@ -44,6 +44,25 @@ CASES = [
         "α = 128 at rank 64 means s = 16",
     ),
     Case(
+        "GR303",
+        "{optimizer: {lr: 2.0e-4}, lora: {r: 64, alpha: 128, extras: {use_rslora: true}}}",
+        "warning",
+        "s = 16, at learning rate 0.0002 like 0.0016 at α = 2r without it",
+    ),
+    Case(
+        "GR303",
+        "{optimizer: {lr: 5.0e-5}, lora: {r: 16, alpha: 32, extras: {use_rslora: true}}}",
+        "info",
+        "means s = 8; α",
+    ),
+    Case("GR305", "lora: {r: 8, extras: {rank_pattern: {x: 65}}}", "info", "rank 65: a short run"),
+    Case(
+        "GR306",
+        "{lora: {r: 64, extras: {task_type: SEQ_CLS}}}",
+        "info",
+        "rank 64 for an easy classification, where rank 1 did as well",
+    ),
+    Case(
         "GR304",
         "lora: {r: 4, alpha: 4, extras: {rank_pattern: {q_proj: 16}}}",
         "info",
@@ -62,6 +81,13 @@ SILENT = [
     ("GR303", "lora: {r: 64, alpha: 128}"),
     ("GR303", "lora: {r: 64, alpha: 512, extras: {use_rslora: true}}"),
     ("GR304", "lora: {r: 8, alpha: 8, extras: {rank_pattern: {q_proj: 16}}}"),
+    ("GR305", "lora: {r: 257}"),
+    ("GR305", "{lora: {r: 128}, training: {extras: {objective: pretrain}}}"),
+    ("GR305", "{lora: {r: 128}, extras: {probe: true}}"),
+    ("GR305", "{task_profile: easy_classification, lora: {r: 128}}"),
+    ("GR306", "lora: {r: 64}"),
+    ("GR306", "{task_profile: easy_classification, lora: {r: 257}}"),
+    ("GR306", "{task_profile: easy_classification, lora: {r: 64}, extras: {probe: true}}"),
     ("GR304", "lora: {r: 8, extras: {rank_pattern: {q_proj: 64}}}"),
 ]
 

@@ -3,7 +3,12 @@
 import pytest
 
 from gradience.core.checking.check import ALL_RULES
-from gradience.core.checking.selection import require_known, select_rules, split_selectors
+from gradience.core.checking.selection import (
+    leave_out,
+    require_known,
+    select_rules,
+    split_selectors,
+)
 from gradience.core.errors import ConfigError
 
 
@@ -75,3 +80,15 @@ def test_selectors_are_separated_by_commas(
     text: str | None, expected: tuple[str, ...] | None
 ) -> None:
     assert split_selectors(text) == expected
+
+
+def test_a_refusal_suggests_what_is_near() -> None:
+    with pytest.raises(ConfigError, match=r"found 'attention'\. Did you mean attention-only"):
+        codes(["attention"])
+
+
+def test_leaving_out_heeds_no_exactness() -> None:
+    chosen = select_rules(ALL_RULES, ["GR201", "GR101", "GR801"])
+    assert [rule.code for rule in leave_out(chosen, ["GR2"])] == ["GR101", "GR801"]
+    assert leave_out(chosen, ["ALL"]) == ()
+    assert leave_out(chosen, []) == chosen

@@ -68,6 +68,7 @@ SILENT = [
     ("GR901", "{}"),
     ("GR908", "lora: {target_modules: all-linear, extras: {layers_to_transform: [1]}}"),
     ("GR908", "lora: {extras: {init_lora_weights: loftq, loftq_config: {loftq_bits: 4}}}"),
+    ("GR908", "{lora: {extras: {init_lora_weights: loftq}}, extras: {tool: unsloth}}"),
     ("GR909", "{training: {max_steps: 10, epochs: 2}, extras: {tool: torchtune}}"),
     (
         "GR909",

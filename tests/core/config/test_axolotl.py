@@ -157,3 +157,13 @@ def test_what_changes_the_training_and_is_not_described_is_named() -> None:
 def test_a_value_that_does_not_fit_is_named_by_its_path() -> None:
     with pytest.raises(ConfigError, match=r"^c\.yml: axolotl\.lora_r: .*'many'"):
         read(lora_r="many")
+
+
+def test_the_settings_of_loftq_are_read() -> None:
+    found = read(
+        adapter="lora",
+        peft={"loftq_config": {"loftq_bits": 4}},
+        peft_init_lora_weights="loftq",
+    )
+    assert found.lora.extras["loftq_config"] == {"loftq_bits": 4}
+    assert "quantization" not in found.extras

@@ -95,3 +95,10 @@ def test_every_kind_is_read_or_refused_with_advice() -> None:
     assert READ_KINDS | REFUSED.keys() == set(ConfigKind)
     assert not READ_KINDS & REFUSED.keys()
     assert all(len(advice) > 30 for advice in REFUSED.values())
+
+
+@pytest.mark.parametrize("key", ["prompt", "tasks", "quantizer"])
+def test_torchtunes_recipes_that_train_nothing_are_told_apart(key: str) -> None:
+    raw = {"model": {"_component_": "x"}, key: {"_component_": "y"}}
+    assert config_kind(raw) is ConfigKind.INFERENCE
+    assert config_kind(raw | {"optimizer": {"_component_": "z"}}) is ConfigKind.TORCHTUNE

@@ -97,3 +97,30 @@ def test_a_written_args_json_says_its_targets_as_a_list() -> None:
     found = read(target_modules=["all-linear"], max_steps=-1, num_train_epochs=1.0, lr=None)
     assert found.lora.target_modules == "all-linear"
     assert (found.training.max_steps, found.training.epochs) == (None, 1.0)
+
+
+def test_version_2_has_names_of_its_own() -> None:
+    found = read(
+        sft_type="lora",
+        lora_target_modules=["q_proj", "v_proj"],
+        lora_dropout_p=0.1,
+        lora_bias_trainable="all",
+        batch_size=4,
+        dtype="fp16",
+        quantization_bit=4,
+        bnb_4bit_comp_dtype="fp16",
+    )
+    assert (found.lora.target_modules, found.lora.dropout) == (("q_proj", "v_proj"), 0.1)
+    assert (found.lora.bias, found.training.batch_size) == ("all", 4)
+    assert (found.training.dtype, found.extras["finetuning"]) == ("float16", "qlora")
+    assert found.extras["quantization"] == {
+        "bits": 4,
+        "scheme": "nf4",
+        "compute_dtype": "float16",
+        "double_quant": True,
+    }
+
+
+@pytest.mark.parametrize("targets", [None, ["DEFAULT"], ["AUTO"]])
+def test_version_2_chose_its_targets_by_the_model(targets: list[str] | None) -> None:
+    assert read(sft_type="lora", lora_target_modules=targets).lora.target_modules is None

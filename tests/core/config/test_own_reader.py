@@ -49,6 +49,7 @@ def test_a_bench_config_gives_its_probe() -> None:
         optimizer=OptimizerSnapshot(lr=1e-4),
         lora=LoraSnapshot(r=32, alpha=64.0, target_modules=("q",)),
         training=TrainingSnapshot(seed=7, batch_size=16, max_steps=5, epochs=2.0, dtype="bfloat16"),
+        extras={"probe": True},
     )
 
 
@@ -64,6 +65,8 @@ def test_a_benchs_own_profile_is_kept_beside_an_unknown_one() -> None:
     [
         ({"optimizer": {"lr": "fast"}}, r"\$\.optimizer\.lr"),
         ({"optimizer": {"momentum": 1}}, r"momentum.*put it under 'extras'"),
+        ({"lora": {"r": 10**400}}, r"lora\.r: expected at most 64 bits"),
+        ({"extras": {"x": [1, {"y": 2**63}]}}, r"extras\.x\.y: expected at most 64 bits"),
         ({"task_profile": "poetry"}, r"Invalid enum value 'poetry'"),
     ],
 )

@@ -71,3 +71,29 @@ def test_a_tool_is_imported_when_a_file_of_it_is_read() -> None:
     names = {name.rpartition(".")[2] for name in loaded}
     assert not names & {"axolotl", "torchtune", "ms_swift", "trl", "peft_reader", "llama_factory"}
     assert "own_reader" in names
+
+
+def _itself() -> dict[str, object]:
+    value: dict[str, object] = {}
+    value["again"] = value
+    return value
+
+
+def _laughs() -> object:
+    value: object = "ha"
+    for _ in range(12):
+        value = [value] * 9
+    return value
+
+
+@pytest.mark.parametrize("endless", [_itself(), _laughs()])
+def test_a_file_nested_without_end_is_refused(endless: object) -> None:
+    raw = {"optim_args": endless, "per_device_train_batch_size": 1}
+    with pytest.raises(ConfigError, match=r"^c\.yaml: .* 64 levels .* an alias hold itself"):
+        read_config(raw, "c.yaml")
+
+
+def test_a_long_file_is_no_endless_one() -> None:
+    names = [f"layers.{number}.q_proj" for number in range(10_000)]
+    found = read_config({"peft_type": "LORA", "r": 8, "target_modules": names}, "a.json")
+    assert found.lora.target_modules == tuple(names)

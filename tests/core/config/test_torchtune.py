@@ -137,3 +137,8 @@ def test_what_leads_nowhere_is_named() -> None:
 )
 def test_the_data_set(dataset: object, name: str | None) -> None:
     assert read(dataset=dataset).dataset_name == name
+
+
+def test_metas_weights_are_named_after_the_models_folder() -> None:
+    found = read(checkpointer={"checkpoint_dir": "/data/Meta-Llama-3-8B-Instruct/original/"})
+    assert found.model_name == "Meta-Llama-3-8B-Instruct"

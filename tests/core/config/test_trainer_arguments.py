@@ -45,6 +45,22 @@ def test_older_names_are_read() -> None:
     assert extras == {"eval_strategy": "steps", "max_length": 512, "objective": "sft"}
 
 
+def test_members_of_enums_are_read_by_their_value() -> None:
+    raw = {
+        "optim": "OptimizerNames.ADAMW_TORCH",
+        "lr_scheduler_type": "SchedulerType.COSINE",
+        "evaluation_strategy": "IntervalStrategy.NO",
+        "save_strategy": "SaveStrategy.EPOCH",
+    }
+    found = training_snapshot(raw, "a.json")
+    assert found.optimizer.name == "adamw_torch"
+    assert found.training.extras == {
+        "lr_scheduler_type": "cosine",
+        "eval_strategy": "no",
+        "save_strategy": "epoch",
+    }
+
+
 def test_yamls_unquoted_no_is_a_strategy() -> None:
     raw = {"eval_strategy": False, "save_strategy": "epoch"}
     extras = training_snapshot(raw, "a.yaml").training.extras

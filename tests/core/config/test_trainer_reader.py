@@ -2,9 +2,12 @@
 
 import pytest
 
+from gradience.core.checking.catalogue import find_rule
+from gradience.core.checking.check import ALL_RULES, check_config
 from gradience.core.config.defaults import default_source
 from gradience.core.config.trainer_arguments import TRAINER
 from gradience.core.config.trainer_reader import training_file_snapshot
+from gradience.core.severity import Severity
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,10 @@ def test_the_rest_is_the_trainers_and_three_epochs_only_without_steps() -> None:
     assert (found.batch_size, found.gradient_accumulation, found.epochs) == (8, 1, None)
     assert found.extras["max_grad_norm"] == 1.0
     assert training_file_snapshot({}, "a.json").training.epochs == 3.0
+
+
+def test_nothing_is_evaluated_unless_it_is_asked_for() -> None:
+    found = training_file_snapshot({"load_best_model_at_end": True}, "a.json")
+    (named,) = check_config(found, rules=(find_rule(ALL_RULES, "GR910"),)).recommendations
+    assert default_source(found, "training.extras.eval_strategy") == TRAINER
+    assert named.severity is Severity.ERROR

@@ -40,6 +40,8 @@ def taken(raw: dict[str, object]) -> Shape:
         ("number", 1, 1.0),
         ("count", "8", 8),
         ("count", 8.0, 8),
+        ("count", "None", None),
+        ("number", "null", None),
         ("switch", "yes", True),
         ("switch", "Off", False),
         ("switch", "true", True),

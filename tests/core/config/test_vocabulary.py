@@ -7,6 +7,7 @@ from gradience.core.config.vocabulary import (
     bitsandbytes,
     data_sets,
     dtype_name,
+    enum_value,
     finetuning_type,
     is_on,
     mixed_precision,
@@ -35,6 +36,19 @@ from gradience.core.config.vocabulary import (
 )
 def test_targets_are_names_a_pattern_or_all_linear(written: Names, targets: Names) -> None:
     assert target_modules(written) == targets
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("OptimizerNames.PAGED_ADAMW", "paged_adamw"),
+        ("cosine", "cosine"),
+        ("my.Scheduler", "my.Scheduler"),
+        (None, None),
+    ],
+)
+def test_a_member_of_an_enum_is_its_value(word: str | None, value: str | None) -> None:
+    assert enum_value(word) == value
 
 
 def test_names_come_from_lists_and_strings() -> None:

@@ -64,19 +64,19 @@ def _config_table(report: CheckReport) -> Table:
         ("model", config.model_name),
         ("task", _joined(config.dataset_name, config.task_profile.value)),
         ("objective", _text(training.extras.get("objective"))),
-        ("rank, alpha", _joined(number(lora.r), number(lora.alpha))),
+        ("rank, alpha", _joined(_setting(lora.r), _setting(lora.alpha))),
         ("largest rank", _largest_rank(report)),
-        ("scaling s", number(report.scaling)),
+        ("scaling s", _setting(report.scaling)),
         ("target modules", shown),
         ("optimizer", optimizer.name),
-        ("learning rate", number(optimizer.lr)),
-        ("weight decay", number(optimizer.weight_decay)),
+        ("learning rate", _setting(optimizer.lr)),
+        ("weight decay", _setting(optimizer.weight_decay)),
         (
             "batch x accumulation",
-            _joined(number(training.batch_size), number(training.gradient_accumulation), " x "),
+            _joined(_setting(training.batch_size), _setting(training.gradient_accumulation), " x "),
         ),
-        ("effective batch", number(report.effective_batch)),
-        ("steps or epochs", number(training.max_steps or training.epochs)),
+        ("effective batch", _setting(report.effective_batch)),
+        ("steps or epochs", _setting(training.max_steps or training.epochs)),
         ("dtype", training.dtype),
     )
     for name, value in rows:
@@ -91,7 +91,12 @@ def _largest_rank(report: CheckReport) -> str | None:
     if report.max_rank is None or (report.max_rank == report.config.lora.r and room is None):
         return None
     served = "" if room is None else f" (vLLM: max_lora_rank={room})"
-    return f"{number(report.max_rank)}{served}"
+    return f"{_setting(report.max_rank)}{served}"
+
+
+def _setting(value: float | None) -> str:
+    """A number as it was set, not rounded as a measurement is."""
+    return f"{value:.6g}" if isinstance(value, float) else number(value)
 
 
 def _text(value: object) -> str | None:

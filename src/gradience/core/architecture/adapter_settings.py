@@ -7,9 +7,9 @@ import attrs
 from gradience.core.adapter.peft_config import PeftLoraConfig, peft_lora_config
 from gradience.core.adapter.peft_methods import LORA
 from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.config.vocabulary import ALL_LINEAR
 from gradience.core.errors import ConfigError
 
-ALL_LINEAR = "all-linear"
 INPUT_EMBEDDING = ""
 """Stands, among the tokens that are trained, for the model's input embedding."""
 

@@ -33,6 +33,9 @@ TASK_HEADS: Mapping[str, tuple[str, ...]] = {
 """PEFT's task types → the classes that are loaded for them, by the ends of their names."""
 
 _HEAD = re.compile(r"(?:For[A-Z]\w*|LMHeadModel|EncoderModel|TextModel|VisionModel|Model)$")
+_OLD_HEAD = "WithLMHeadModel"
+"""The end of names of classes that transformers once had; old config.json files still say them."""
+
 _DTYPES = ("dtype", "torch_dtype")
 
 
@@ -83,7 +86,9 @@ def _head(family: Family, config: Mapping[str, object], task_type: str | None) -
             return name
     classes = config.get("architectures")
     first = classes[0] if isinstance(classes, list) and classes else None
-    match = _HEAD.search(first) if isinstance(first, str) else None
+    if not isinstance(first, str) or first.endswith(_OLD_HEAD):
+        return family.default_head
+    match = _HEAD.search(first)
     return match[0] if match else family.default_head
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from gradience.core.architecture.adapter_settings import ALL_LINEAR, AdapterSettings
+from gradience.core.architecture.adapter_settings import AdapterSettings
 from gradience.core.architecture.default_targets import (
     DEFAULT_TARGETS,
     HEAD_NAMES,
@@ -20,6 +20,7 @@ from gradience.core.architecture.modules import (
     Parameter,
     under,
 )
+from gradience.core.config.vocabulary import ALL_LINEAR
 from gradience.core.numbers import counted
 
 MATRIX, STACK = 2, 3

@@ -37,7 +37,8 @@ def _epochs(subject: Subject, policy: CheckPolicy) -> Verdict | None:
 def _no_eval(subject: Subject, _: CheckPolicy) -> Verdict | None:
     extras = subject.config.training.extras
     strategy = text(extras, "eval_strategy")
-    off = strategy == "no" or (extras.get("eval_strategy") is False)
+    chosen = subject.default_of("training.extras.eval_strategy") is None
+    off = chosen and (strategy == "no" or extras.get("eval_strategy") is False)
     held_out = number(extras, "val_set_size")
     if subject.objective in REINFORCEMENT or not (off or held_out == 0):
         return None

@@ -4,6 +4,7 @@ import msgspec
 
 from gradience.core.checking.policy import CheckPolicy
 from gradience.core.checking.rule import Rule
+from gradience.core.checking.selection import did_you_mean
 from gradience.core.errors import ConfigError
 from gradience.core.severity import Severity
 
@@ -73,7 +74,7 @@ def find_rule(rules: tuple[Rule, ...], wanted: str) -> Rule:
             return rule
     raise ConfigError(
         f"expected the code or name of a rule, such as {rules[0].code} or {rules[0].name}, found "
-        f"{wanted!r}. gradience rule --all lists them."
+        f"{wanted!r}.{did_you_mean(rules, wanted)} gradience rule --all lists them."
     )
 
 

@@ -27,6 +27,12 @@ def _band(subject: Subject, policy: CheckPolicy) -> RateBand | None:
 def _missing(subject: Subject, _: CheckPolicy) -> Verdict | None:
     if subject.config.optimizer.lr is not None:
         return None
+    if subject.tool == "trl" and subject.has_adapter:
+        return Verdict(
+            Severity.WARNING,
+            "no learning rate is given; TRL's defaults, 2e-5 for SFT and 1e-6 for DPO and GRPO, "
+            "are for full fine-tuning",
+        )
     return Verdict(Severity.INFO, "no learning rate is given, so it was not checked")
 
 
@@ -75,7 +81,9 @@ def _low(subject: Subject, policy: CheckPolicy) -> Verdict | None:
         severity = Severity.INFO
         said = f"is the default of {framework}, for full fine-tuning: set it deliberately"
     elif lr <= policy.lr_low:
-        severity, said = Severity.INFO, "is one for full fine-tuning"
+        supervised = subject.objective == "sft" and lr < policy.lr_low and not subject.easy_task
+        severity = Severity.WARNING if supervised else Severity.INFO
+        said = "is one for full fine-tuning"
     else:
         return None
     exception = ""
@@ -191,11 +199,12 @@ RULES = (
         code="GR100",
         name="lr-missing",
         summary="No learning rate is given.",
-        severity=Severity.INFO,
+        severity=Severity.WARNING,
         action="set_lr",
         scope=_RATE,
-        rationale="The learning rate decides more than any other setting.",
-        source="Biderman et al. 2024 (arXiv 2405.09673)",
+        rationale="The learning rate decides more than any other setting. A warning only where "
+        "the tool then takes one for full fine-tuning.",
+        source="Biderman et al. 2024 (arXiv 2405.09673); the defaults of the trl package, 1.16",
         confidence=1.0,
         refuted_by="Nothing to refute: a value is missing.",
         judge=_missing,
@@ -243,9 +252,9 @@ RULES = (
         severity=Severity.WARNING,
         action="set_lr",
         scope=_RATE,
-        rationale="LoRA's best rate is about ten times that of full fine-tuning. A warning only "
-        "where nobody chose the rate: it is a tool's default, at or below that of full "
-        "fine-tuning.",
+        rationale="LoRA's best rate is about ten times that of full fine-tuning. A warning where "
+        "nobody chose the rate, which is a tool's default at or below that of full fine-tuning, "
+        "and where the run is known to be supervised and its rate is below it.",
         source="TRL's PEFT guide, after Thinking Machines 2025; Biderman et "
         "al. 2024 (arXiv 2405.09673); the defaults are those in TRL's and transformers' sources",
         confidence=0.6,

@@ -57,6 +57,12 @@ class CheckPolicy:
     """Above it weight decay can suppress LoRA (Axolotl's stability guide)."""
     rank_high: int = 256
     """Largest rank that published recommendations name (Biderman et al. 2024; TRL's table)."""
+    rank_studied: int = 64
+    """Up to it QLoRA (arXiv 2305.14314) found quality not to depend on the rank, with all layers
+    adapted."""
+    rank_easy: int = 16
+    """For an easy classification: LoRA's own Table 6 has rank 1 as good as 64 on MNLI; the edge is
+    inferred."""
     scaling_usual: float = 2.0
     """s of the α = 2r of Biderman et al. 2024, for which the published rates are meant."""
     scaling_high: float = 4.0

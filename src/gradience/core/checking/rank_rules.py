@@ -62,11 +62,43 @@ def _rslora(subject: Subject, policy: CheckPolicy) -> Verdict | None:
     ratio = alpha / rank
     if not policy.rslora_ratio <= ratio <= policy.scaling_high:
         return None
+    lr = real_number(subject.config.optimizer.lr)
+    effective = None if lr is None else lr * scaling / policy.scaling_usual
+    strong = effective is not None and effective > policy.lr_high
+    like = f", at learning rate {lr:g} like {effective:g} at α = 2r without it" if strong else ""
+    return Verdict(
+        Severity.WARNING if strong else Severity.INFO,
+        f"under rsLoRA α = {written(alpha)} at rank {written(rank)} means s = {scaling:g}{like}; "
+        "α = 2r is advice for s = α/r",
+        {"scaling": scaling, "alpha": alpha, "r": rank},
+    )
+
+
+def _unmeasured(subject: Subject, policy: CheckPolicy) -> Verdict | None:
+    rank = subject.max_rank
+    exempt = subject.objective == "pretrain" or subject.easy_task or subject.is_probe
+    if rank is None or exempt:
+        return None
+    if not policy.rank_studied < rank <= policy.rank_high:
+        return None
     return Verdict(
         Severity.INFO,
-        f"under rsLoRA α = {written(alpha)} at rank {written(rank)} means s = {scaling:g}; α = 2r "
-        "is advice for s = α/r",
-        {"scaling": scaling, "alpha": alpha, "r": rank},
+        f"rank {written(rank)}: a short run at it, audited (gradience audit), tells how much of it "
+        f"is used; quality did not depend on the rank from 8 to {policy.rank_studied}",
+        {"r": rank, "rank_studied": policy.rank_studied},
+    )
+
+
+def _easy(subject: Subject, policy: CheckPolicy) -> Verdict | None:
+    rank = subject.max_rank
+    if rank is None or not subject.easy_task or subject.is_probe:
+        return None
+    if not policy.rank_easy < rank <= policy.rank_high:
+        return None
+    return Verdict(
+        Severity.INFO,
+        f"rank {written(rank)} for an easy classification, where rank 1 did as well as 64 on MNLI",
+        {"r": rank, "rank_easy": policy.rank_easy},
     )
 
 
@@ -143,17 +175,19 @@ RULES = (
         code="GR303",
         name="rslora-with-doubled-alpha",
         summary="rsLoRA together with the α = 2r that is meant for plain LoRA.",
-        severity=Severity.INFO,
+        severity=Severity.WARNING,
         action="consider_lower_alpha_over_r",
         scope="lora.alpha",
-        rationale="rsLoRA divides by √r, so α = 2r gives s = 2√r; PEFT's comparison uses α = r.",
-        source="rsLoRA (arXiv 2312.03732) for s; that α = 2r is too much there is inferred",
-        confidence=0.3,
+        rationale="rsLoRA divides by √r, so α = 2r gives s = 2√r; PEFT's comparison uses α = r. "
+        "A warning only where rate and scaling together go beyond published sweeps.",
+        source="rsLoRA (arXiv 2312.03732) for s; that α = 2r is too much there, and that scaling "
+        "and rate multiply, is inferred",
+        confidence=0.5,
         refuted_by="A run with α = r, same seed and rate: its eval loss is no better.",
         judge=_rslora,
         speaks="lora: {r: 32, alpha: 64, extras: {use_rslora: true}}",
         silent="lora: {r: 64, alpha: 64, extras: {use_rslora: true}}",
-        thresholds=("rslora_ratio", "scaling_high"),
+        thresholds=("rslora_ratio", "scaling_high", "scaling_usual", "lr_high"),
         lora_only=True,
     ),
     Rule(
@@ -172,6 +206,44 @@ RULES = (
         speaks="lora: {r: 4, alpha: 4, extras: {rank_pattern: {q_proj: 16}}}",
         silent="lora: {r: 4, alpha: 4, extras: {rank_pattern: {q: 16}, alpha_pattern: {q: 16}}}",
         thresholds=("scaling_spread",),
+        lora_only=True,
+    ),
+    Rule(
+        code="GR305",
+        name="rank-unmeasured",
+        summary="A rank above those whose effect was studied, and not known to be needed.",
+        severity=Severity.INFO,
+        action="calibration_probe",
+        scope="lora.r",
+        rationale="Large ranks paid off for code and large data sets. Whether this data set needs "
+        "one is a measurement: train briefly, audit, and see the energy rank.",
+        source="QLoRA (arXiv 2305.14314): ranks 8 to 64; Biderman et al. 2024 (arXiv 2405.09673): "
+        "256 for code. That a short probe tells is inferred",
+        confidence=0.3,
+        refuted_by="The audited energy rank of the finished run, compared with the probe's: they "
+        "differ.",
+        judge=_unmeasured,
+        speaks="lora: {r: 128}",
+        silent="lora: {r: 64}",
+        thresholds=("rank_studied", "rank_high"),
+        lora_only=True,
+    ),
+    Rule(
+        code="GR306",
+        name="rank-of-easy-task",
+        summary="A large rank for an easy classification.",
+        severity=Severity.INFO,
+        action="reduce_rank_for_efficiency",
+        scope="lora.r",
+        rationale="The rank costs memory and serving, and easy tasks did not use it.",
+        source="LoRA (arXiv 2106.09685), Table 6: on MNLI rank 1 gives 91.3 and rank 64 91.4; the "
+        "edge is inferred",
+        confidence=0.4,
+        refuted_by="A run at rank 8, same seeds: its held-out accuracy is worse.",
+        judge=_easy,
+        speaks="{task_profile: easy_classification, lora: {r: 32}}",
+        silent="{task_profile: easy_classification, lora: {r: 16}}",
+        thresholds=("rank_easy", "rank_high"),
         lora_only=True,
     ),
 )

@@ -8,6 +8,9 @@ from gradience.core.errors import ConfigError
 ALL = "ALL"
 """Selects every rule."""
 
+MOST_SUGGESTED = 3
+"""Codes or names that a message suggests."""
+
 _NOTHING = -1
 """Specificity of a selector that does not hold for a rule."""
 
@@ -52,6 +55,11 @@ def select_rules(
     return tuple(rule for rule in rules if _strongest(select, rule) > _strongest(left_out, rule))
 
 
+def leave_out(rules: tuple[Rule, ...], ignore: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules that no selector holds for, however exactly they were selected."""
+    return tuple(rule for rule in rules if _strongest(ignore, rule) == _NOTHING)
+
+
 def require_known(rules: tuple[Rule, ...], selectors: Sequence[str], place: str) -> None:
     """Passes selectors that each select a rule.
 
@@ -72,6 +80,25 @@ def require_known(rules: tuple[Rule, ...], selectors: Sequence[str], place: str)
         raise ConfigError(_refusal(unknown, rules, place))
 
 
+def did_you_mean(rules: tuple[Rule, ...], wanted: str) -> str:
+    """A sentence with the codes and names near what was written; empty where none is near."""
+    from difflib import get_close_matches
+
+    names = [rule.name for rule in rules]
+    close = [rule.code for rule in rules if _is_near(wanted.upper(), rule.code)]
+    close += [name for name in names if wanted and wanted.lower() in name]
+    close += get_close_matches(wanted.lower(), names, n=MOST_SUGGESTED)
+    shown = list(dict.fromkeys(close))[:MOST_SUGGESTED]
+    return f" Did you mean {' or '.join(shown)}?" if shown else ""
+
+
+def _is_near(wanted: str, code: str) -> bool:
+    """Whether what was written begins the code, or is it but for one character."""
+    if len(wanted) != len(code):
+        return bool(wanted) and code.startswith(wanted)
+    return sum(one != other for one, other in zip(wanted, code, strict=True)) == 1
+
+
 def _strongest(selectors: Sequence[str], rule: Rule) -> int:
     return max((_specificity(selector, rule) for selector in selectors), default=_NOTHING)
 
@@ -90,7 +117,8 @@ def _specificity(selector: str, rule: Rule) -> int:
 def _refusal(unknown: Sequence[str], rules: tuple[Rule, ...], place: str) -> str:
     families = sorted({rule.code[:3] for rule in rules})
     found = ", ".join(repr(selector) for selector in unknown)
+    near = did_you_mean(rules, unknown[0].strip())
     return (
         f"{place}: expected codes of rules, beginnings of them ({', '.join(families)}), names or "
-        f"{ALL}, found {found}. gradience rule --all lists them."
+        f"{ALL}, found {found}.{near} gradience rule --all lists them."
     )

@@ -14,10 +14,8 @@ from gradience.core.checking.pattern_keys import never_matches
 from gradience.core.checking.policy import PREFERENCE, REINFORCEMENT
 from gradience.core.checking.readings import flag, is_plain, names, number, numbers, table, text
 from gradience.core.config.snapshot import ConfigSnapshot, TaskProfile
+from gradience.core.config.vocabulary import ALL_LINEAR
 from gradience.core.numbers import real_number
-
-ALL_LINEAR = "all-linear"
-"""PEFT's word for every linear layer but the output."""
 
 WITHOUT_ADAPTER = frozenset({"full", "freeze"})
 """Values of ``finetuning`` that train the base weights themselves."""
@@ -228,6 +226,11 @@ class Subject:
             or bool(CLASSIFIER_HEADS & set(names(lora, "modules_to_save")))
             or bool(GLUE & set(dataset))
         )
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the run measures which rank is needed, and has a high one on purpose."""
+        return flag(self.config.extras, "probe")
 
     @property
     def bits(self) -> float | None:

@@ -142,7 +142,8 @@ RULES = (
         action="include_attention_targets",
         scope="lora.target_modules",
         rationale="A low-rank update of the last layer moves none of the representations that "
-        "adaptation changes; a head is usually trained in full, in modules_to_save.",
+        "adaptation changes; a head is usually trained in full, in modules_to_save. MLP layers "
+        "alone are left unremarked: attention is reported to have added nothing over them.",
         source=_STUDIES,
         confidence=0.6,
         refuted_by='A run with target_modules="all-linear", same seeds: its eval loss is no '

@@ -9,8 +9,12 @@ from gradience.core.checking.readings import finite, flag, names, number, text, 
 from gradience.core.checking.rule import Rule, Verdict
 from gradience.core.checking.subject import Subject
 from gradience.core.config.snapshot import ConfigSnapshot
+from gradience.core.config.vocabulary import ALL_LINEAR
 from gradience.core.numbers import real_number
 from gradience.core.severity import Severity
+
+_MAKE_LOFTQ = frozenset({"unsloth"})
+"""Tools that make the loftq_config themselves."""
 
 _HF_EPOCHS = 3.0
 """Default of num_train_epochs: what a dump of TrainingArguments holds where nobody gave it."""
@@ -87,7 +91,7 @@ def _refusals(subject: Subject) -> Iterator[str]:
     """What PEFT's LoraConfig raises on."""
     lora = subject.config.lora
     extras, init = lora.extras, subject.init
-    expression = isinstance(lora.target_modules, str) and lora.target_modules != "all-linear"
+    expression = isinstance(lora.target_modules, str) and lora.target_modules != ALL_LINEAR
     layers = extras.get("layers_to_transform")
     if expression and layers is not None:
         yield "layers_to_transform with target_modules as one string"
@@ -95,7 +99,7 @@ def _refusals(subject: Subject) -> Iterator[str]:
         yield "layers_pattern with target_modules as one string"
     if extras.get("layers_pattern") and layers is None:
         yield "layers_pattern without layers_to_transform"
-    if init == "loftq" and not extras.get("loftq_config"):
+    if init == "loftq" and not extras.get("loftq_config") and subject.tool not in _MAKE_LOFTQ:
         yield "init_lora_weights=loftq without loftq_config"
     if flag(extras, "lora_bias") and isinstance(init, str):
         yield f"lora_bias with init_lora_weights={init}"

@@ -118,6 +118,7 @@ def _lora(config: AxolotlConfig) -> LoraSnapshot:
                 "layers_pattern": config.peft_layers_pattern,
                 "layer_replication": config.peft_layer_replication,
                 "trainable_token_indices": config.peft_trainable_token_indices,
+                "loftq_config": config.peft.loftq_config,
             }
         ),
     )

@@ -5,11 +5,12 @@ import msgspec
 from gradience.core.config.vocabulary import Names
 
 
-class Torchao(msgspec.Struct, frozen=True, kw_only=True):
+class PeftSection(msgspec.Struct, frozen=True, kw_only=True):
     """The section ``peft``."""
 
     weight_dtype: str | None = None
     backend: str | None = None
+    loftq_config: dict[str, object] | None = None
 
 
 class AxolotlConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ class AxolotlConfig(msgspec.Struct, frozen=True, kw_only=True):
     load_in_8bit: bool | None = None
     gptq: bool | None = None
     bnb_config_kwargs: dict[str, object] | None = None
-    peft: Torchao = Torchao()
+    peft: PeftSection = PeftSection()
     lora_r: int | None = None
     lora_alpha: float | None = None
     lora_dropout: float | None = None

@@ -30,7 +30,7 @@ class ConfigKind(Enum):
     DEEPSPEED = "a DeepSpeed config"
     ACCELERATE = "an Accelerate config"
     FSDP = "an FSDP config"
-    INFERENCE = "a LLaMA-Factory config for inference or export"
+    INFERENCE = "a config for inference, evaluation or export"
     MEGATRON_SWIFT = "a Megatron-SWIFT config"
     MERGEKIT = "a mergekit config"
     UNKNOWN = "a configuration of an unknown layout"
@@ -202,6 +202,12 @@ _UNSLOTH_SECTIONS: Mapping[str, frozenset[str]] = {
     "lora": frozenset("lora_r lora_alpha lora_dropout use_loftq".split()),
 }
 
+_TORCHTUNE_TRAINS = frozenset("optimizer loss epochs dataset".split())
+"""Sections and keys of which torchtune's recipes for generation and evaluation have none."""
+
+_TORCHTUNE_SERVES = frozenset("prompt max_new_tokens tasks quantizer".split())
+"""What those have instead."""
+
 COMPONENT = "_component_"
 """What every section of a torchtune configuration names."""
 
@@ -217,7 +223,8 @@ def config_kind(config: Mapping[str, object]) -> ConfigKind:
     """
     keys = frozenset(config)
     if any(isinstance(part, Mapping) and COMPONENT in part for part in config.values()):
-        return ConfigKind.TORCHTUNE
+        serves = keys & _TORCHTUNE_SERVES and not keys & _TORCHTUNE_TRAINS
+        return ConfigKind.INFERENCE if serves else ConfigKind.TORCHTUNE
     for mark in (*_FIRST_MARKS, *_MODEL_MARKS[:1], *_TOOL_MARKS, *_MODEL_MARKS):
         if mark.fits(keys):
             return _served(mark.kind, keys)

@@ -49,12 +49,14 @@ LORA_DEFAULTS: Mapping[str, object] = {
     "lora.alpha": 32.0,
     "lora.dropout": 0.05,
     "lora.bias": "none",
-    "lora.target_modules": ALL_LINEAR,
     "lora.extras.use_rslora": False,
     "lora.extras.use_dora": False,
 }
 """All as in ms-swift's training and tuner arguments (3 and 4); the accumulation depends on the
 number of devices and stays unknown."""
+
+TARGETS_DEFAULT: Mapping[str, object] = {"lora.target_modules": ALL_LINEAR}
+"""Of versions 3 and 4; version 2 chose by the model."""
 
 TUNER_DEFAULT: Mapping[str, object] = {"extras.finetuning": LORA_TYPE}
 
@@ -68,6 +70,22 @@ _RLHF: Mapping[str, str] = {"rm": REWARD, "gkd": DISTILLATION}
 _TASKS: Mapping[str, str] = {"seq_cls": CLASSIFICATION, "reranker": CLASSIFICATION}
 
 _BOOLEANS: Mapping[str, bool] = {"true": True, "false": False}
+
+_BY_THE_MODEL = frozenset({"default", "auto"})
+"""Version 2's words for targets that the tool chooses by the model."""
+
+_V2_KEYS: Mapping[str, str] = {
+    "lora_target_modules": "target_modules",
+    "lora_dropout_p": "lora_dropout",
+    "lora_bias_trainable": "lora_bias",
+    "lora_modules_to_save": "modules_to_save",
+    "batch_size": "per_device_train_batch_size",
+    "dtype": "torch_dtype",
+    "quantization_bit": "quant_bits",
+    "bnb_4bit_comp_dtype": "bnb_4bit_compute_dtype",
+    "dataset_test_ratio": "split_dataset_ratio",
+}
+"""Version 2's names → those of versions 3 and 4."""
 
 
 class MsSwiftConfig(TrainerArguments, frozen=True, kw_only=True):
@@ -117,7 +135,7 @@ def ms_swift_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
     Raises:
         ConfigError: A value does not fit.
     """
-    taken = take(raw, MsSwiftConfig, place, MS_SWIFT)
+    taken = take(_named_as_now(raw), MsSwiftConfig, place, MS_SWIFT)
     config = taken.settings
     said = config.tuner_type or config.train_type or config.sft_type
     method = (said or LORA_TYPE).lower()
@@ -146,9 +164,22 @@ def ms_swift_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
         found = with_defaults(found, {"training.dtype": weights}, OWNER)
     rate = FULL_RATE_DEFAULT if method == FULL_TYPE else RATE_DEFAULT
     lora = LORA_DEFAULTS if adapts else {}
-    found = with_defaults(found, {**DEFAULTS, **rate, **lora, **TUNER_DEFAULT}, OWNER)
+    targets = TARGETS_DEFAULT if adapts and config.sft_type is None else {}
+    found = with_defaults(found, {**DEFAULTS, **rate, **lora, **targets, **TUNER_DEFAULT}, OWNER)
     epochs = TRAINER_EPOCHS if found.training.max_steps is None else {}
     return with_defaults(found, {"training.extras.max_grad_norm": 1.0, **epochs}, TRAINER)
+
+
+def _named_as_now(raw: Mapping[str, object]) -> Mapping[str, object]:
+    """The file with version 2's names replaced, where the newer ones do not stand in it."""
+    named = {_V2_KEYS[key]: value for key, value in raw.items() if key in _V2_KEYS}
+    return {**named, **raw}
+
+
+def _targets(value: Names) -> Names:
+    """The targets; None where version 2 chose them by the model."""
+    named = {name.lower() for name in module_names(value)}
+    return None if named & _BY_THE_MODEL else target_modules(value)
 
 
 def _optimizer(config: MsSwiftConfig) -> OptimizerSnapshot:
@@ -173,7 +204,7 @@ def _lora(config: MsSwiftConfig) -> LoraSnapshot:
         alpha=config.lora_alpha,
         dropout=config.lora_dropout,
         bias=config.lora_bias,
-        target_modules=config.target_regex or target_modules(config.target_modules),
+        target_modules=config.target_regex or _targets(config.target_modules),
         extras=given(
             {
                 "use_rslora": config.use_rslora,

@@ -3,7 +3,7 @@
 Every tool has a module of its own, which is imported when a file of its kind is read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gradience.core.config.foreign import REFUSED, ConfigKind, config_kind
 from gradience.core.config.overlay import overlay, with_ratio
@@ -13,6 +13,13 @@ from gradience.core.errors import ConfigError
 __all__ = ["overlay", "peft_snapshot", "read_config", "training_snapshot", "with_ratio"]
 
 Reader = Callable[[Mapping[str, object], str], ConfigSnapshot]
+
+MAX_DEPTH = 64
+"""Levels of a configuration: one that is deeper holds itself, as YAML's aliases allow."""
+
+MAX_VALUES = 200_000
+"""Values of a configuration, each as often as it stands in it: aliases may repeat them without
+end."""
 
 MAX_KEYS_SHOWN = 6
 """Keys of an unknown file that a message names."""
@@ -30,7 +37,8 @@ def read_config(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
         is named in ``extras["defaults"]``.
 
     Raises:
-        ConfigError: The file is of a kind that is not read, or a value does not fit.
+        ConfigError: The file is of a kind that is not read, a value does not fit, or it is nested
+            without end.
     """
     kind = config_kind(raw)
     if kind in REFUSED:
@@ -40,7 +48,29 @@ def read_config(raw: Mapping[str, object], place: str) -> ConfigSnapshot:
             f"{place}: expected a configuration of a training or an adapter, found "
             f"{kind.value}{keys}. {REFUSED[kind]}."
         )
+    _refuse_endless(raw, place)
     return _READERS[kind](raw, place)
+
+
+def _refuse_endless(raw: Mapping[str, object], place: str) -> None:
+    level: list[object] = [raw]
+    count = 0
+    for _ in range(MAX_DEPTH):
+        level = [item for value in level for item in _within(value)]
+        count += len(level)
+        if not level or count > MAX_VALUES:
+            break
+    if level:
+        raise ConfigError(
+            f"{place}: expected a configuration of at most {MAX_DEPTH} levels and {MAX_VALUES:,} "
+            "values, found more: does an alias hold itself? Write the settings out."
+        )
+
+
+def _within(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple | set) else ()
 
 
 def peft_snapshot(raw: Mapping[str, object], place: str) -> ConfigSnapshot:

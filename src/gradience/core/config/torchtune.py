@@ -49,6 +49,8 @@ MLP_NAMES = ("gate_proj", "up_proj", "down_proj")
 
 OUTPUT_NAME = "lm_head"
 
+META_FOLDER = "/original"
+
 _LOSSES: tuple[tuple[str, str], ...] = (
     ("dpo", DPO),
     ("rso", DPO),
@@ -179,10 +181,13 @@ def _objective(config: TorchtuneConfig) -> str | None:
 
 
 def _model_name(config: TorchtuneConfig, component: str) -> str | None:
-    """The folder of the checkpoint, else the model that the builder's name ends in."""
+    """The folder of the checkpoint, else the model that the builder's name ends in.
+
+    Meta's own weights stand in ``original`` below the model's folder.
+    """
     folder = config.checkpointer.checkpoint_dir
     if folder is not None:
-        return public_name(folder)
+        return public_name(folder.rstrip("/").removesuffix(META_FOLDER))
     return component.removeprefix("q").removeprefix("lora_") or None
 
 

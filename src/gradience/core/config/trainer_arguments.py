@@ -7,7 +7,7 @@ import msgspec
 from gradience.core.config.objectives import trl_objective
 from gradience.core.config.snapshot import ConfigSnapshot, OptimizerSnapshot, TrainingSnapshot
 from gradience.core.config.typed_keys import given, take
-from gradience.core.config.vocabulary import mixed_precision
+from gradience.core.config.vocabulary import enum_value, mixed_precision
 
 TRAINING_ARGS = "training_args"
 
@@ -20,6 +20,7 @@ TRAINER_DEFAULTS: Mapping[str, object] = {
     "training.gradient_accumulation": 1,
     "training.extras.max_grad_norm": 1.0,
     "training.extras.lr_scheduler_type": "linear",
+    "training.extras.eval_strategy": "no",
 }
 """What the Trainer does where nothing is said, beside :data:`TRAINER_RATE` and
 :data:`TRAINER_EPOCHS` (source: the transformers package, 5.23, and 4 before it; the fused form of
@@ -126,7 +127,7 @@ def trainer_optimizer(args: TrainerArguments) -> OptimizerSnapshot:
     """The optimizer's part of a snapshot."""
     betas = (args.adam_beta1, args.adam_beta2)
     return OptimizerSnapshot(
-        name=args.optim,
+        name=enum_value(args.optim),
         lr=args.learning_rate,
         weight_decay=args.weight_decay,
         betas=None if betas[0] is None or betas[1] is None else (betas[0], betas[1]),
@@ -150,6 +151,7 @@ def trainer_training(
         found[MAX_GRAD_NORM] = None
     found |= given({"eval_strategy": strategy(args.eval_strategy, args.evaluation_strategy)})
     found |= given({"save_strategy": strategy(args.save_strategy)})
+    found |= given({"lr_scheduler_type": enum_value(args.lr_scheduler_type)})
     found |= given({"max_length": args.max_length or args.max_seq_length, **extras})
     return TrainingSnapshot(
         seed=args.seed,
@@ -165,7 +167,7 @@ def trainer_training(
 def strategy(*values: str | bool | None) -> str | None:
     """The first strategy that is said: YAML reads an unquoted ``no`` as false."""
     said = next((value for value in values if value is not None), None)
-    return "no" if said is False else said if isinstance(said, str) else None
+    return "no" if said is False else enum_value(said) if isinstance(said, str) else None
 
 
 def trainer_defaults(training: TrainingSnapshot) -> dict[str, object]:

@@ -18,6 +18,9 @@ TOO_LARGE = 2**63
 UNDECIDED_WORDS = frozenset({"auto", "default"})
 """Words that stand where a number is expected and leave the choice to the tool."""
 
+UNSAID_WORDS = frozenset({"none", "null"})
+"""Words of other languages for nothing, where a number is expected."""
+
 _TRUTH: Mapping[str, bool] = {"yes": True, "on": True, "no": False, "off": False}
 """YAML's words for a boolean, for where they come as strings."""
 
@@ -39,9 +42,9 @@ class _Findings(NamedTuple):
 def take(raw: Mapping[str, object], shape: type[T], place: str, tool: str) -> Taken[T]:
     """Reads the keys that ``shape`` names; every other key is ignored.
 
-    Empty values (``null``, blank text, empty lists and mappings) mean "not given". Numbers may be
-    written as strings. A value that only the tool can work out (``${…}``, ``$VARIABLE``,
-    ``{{ … }}``, ``auto`` for a number) is left out and named in ``unread``.
+    Empty values (``null``, blank text, empty lists and mappings, ``None`` for a number) mean "not
+    given". Numbers may be written as strings. A value that only the tool can work out (``${…}``,
+    ``$VARIABLE``, ``{{ … }}``, ``auto`` for a number) is left out and named in ``unread``.
 
     Args:
         raw: The parsed file. Never mutated.
@@ -97,8 +100,10 @@ def _converted(
     try:
         return (_as_kind(word, kind),)
     except (msgspec.ValidationError, OverflowError) as error:
-        if isinstance(word, str) and word.lower() in UNDECIDED_WORDS:
+        said = word.lower() if isinstance(word, str) else ""
+        if said in UNDECIDED_WORDS:
             findings.unread.append(where)
+        if said in UNDECIDED_WORDS | UNSAID_WORDS:
             return None
         expected = str(error).partition(", got ")[0]
         findings.problems.append(f"{where}: {expected.lower()}, found {_shown(value)}")

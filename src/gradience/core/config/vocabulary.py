@@ -1,5 +1,6 @@
 """Hugging Face's words for what the tools call by words of their own."""
 
+import re
 from collections.abc import Iterable
 
 from gradience.core.config.typed_keys import given
@@ -23,6 +24,9 @@ _ALL_WORDS = frozenset({"all", ALL_LINEAR, "all_linear"})
 
 _PATTERN_MARKS = frozenset("*+?()[]{}|^$\\")
 """Characters of a regular expression that no module's name has."""
+
+_MEMBER = re.compile(r"(?:OptimizerNames|SchedulerType|IntervalStrategy|SaveStrategy)\.\w+")
+"""Members of transformers' enums, as ``str`` writes them."""
 
 _DTYPES = {
     "bf16": "bfloat16",
@@ -64,6 +68,13 @@ def dtype_name(word: str | None) -> str | None:
         return None
     name = word.strip().lower().removeprefix("torch.")
     return None if name == "auto" else _DTYPES.get(name, name)
+
+
+def enum_value(word: str | None) -> str | None:
+    """The value of an enum's member that was written by its name: ``SchedulerType.LINEAR``."""
+    if word is None or _MEMBER.fullmatch(word) is None:
+        return word
+    return word.rpartition(".")[2].lower()
 
 
 def mixed_precision(*, bf16: bool | str | None, fp16: bool | str | None) -> str | None:
