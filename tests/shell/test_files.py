@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gradience.core.errors import ConfigError, GradienceError
-from gradience.shell.files import read_bytes, read_mapping, write_atomically
+from gradience.shell.files import read_bytes, read_mapping, replacing, write_atomically
 
 
 def test_a_file_is_written_and_nothing_else_left(tmp_path: Path) -> None:
@@ -83,3 +83,27 @@ def test_what_is_no_mapping_is_refused_in_words(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json: cannot read: No such file"):
         read_bytes(tmp_path / "none.json")
+
+
+def test_a_new_file_has_the_permissions_of_any_and_keeps_those_of_the_one_it_replaces(
+    tmp_path: Path,
+) -> None:
+    plain, written = tmp_path / "plain", tmp_path / "written"
+    plain.touch()
+    write_atomically(written, b"1")
+    assert written.stat().st_mode == plain.stat().st_mode
+    written.chmod(0o640)
+    write_atomically(written, b"2")
+    assert (written.read_bytes(), written.stat().st_mode & 0o777) == (b"2", 0o640)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "written"]
+
+
+def test_what_stood_there_stays_where_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError), replacing(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [
+        ("a.json", b"old")
+    ]

@@ -1,13 +1,39 @@
 """Reading text files and replacing them whole, with errors that say what to do."""
 
-import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
 
 from gradience.core.errors import ConfigError, GradienceError
 from gradience.core.json_text import parse_json
 
 YAML_SUFFIXES = (".yaml", ".yml")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write under a temporary name, which is given ``path``'s when all went well.
+
+    Its folder is made where it is not there. Its permissions are those that the process gives to
+    any new file, or those of the file that it replaces. Where anything is raised, what stood under
+    the name before still does.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        if path.exists():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -16,22 +42,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         GradienceError: The folder cannot be written.
     """
-    import tempfile
-
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise GradienceError(f"{path}: cannot write: {error.strerror}") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as file:
             file.write(data)
-        temporary.replace(path)
     except OSError as error:
-        raise GradienceError(f"{path}: cannot write: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise GradienceError(
+            f"{path}: cannot write: {error.strerror}. Name a file elsewhere."
+        ) from error
 
 
 def read_mapping(path: Path) -> Mapping[str, object]:
@@ -65,7 +82,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read: {error.strerror}") from error
+        raise ConfigError(
+            f"{path}: cannot read: {error.strerror}. Name a file that is there."
+        ) from error
 
 
 def _parse_json(data: bytes, path: Path) -> object:

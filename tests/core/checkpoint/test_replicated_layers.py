@@ -24,3 +24,7 @@ def test_a_module_outside_the_layers_stays(module: str) -> None:
 
 def test_without_replication_every_module_stays() -> None:
     assert source_module("model.layers.7.q_proj", ()) == "model.layers.7.q_proj"
+
+
+def test_ranges_of_any_length_are_walked_at_once() -> None:
+    assert source_module("layers.5.q_proj", ((3, 10**12),)) == "layers.8.q_proj"

@@ -3,7 +3,7 @@
 import pytest
 
 from gradience.core.foreign_logs.kinds import LogFileKind
-from gradience.core.foreign_logs.lines import row_of_line, torn_line
+from gradience.core.foreign_logs.lines import row_of_line
 from gradience.core.telemetry.decode import LineIssue
 
 
@@ -39,7 +39,3 @@ def test_another_line_in_torchtunes_log_is_an_issue() -> None:
     issue = row_of_line(LogFileKind.TORCHTUNE, b"INFO: saved\n")
     assert isinstance(issue, LineIssue)
     assert issue.code == "odd_line"
-
-
-def test_a_torn_line_says_how_long_it_is() -> None:
-    assert "cut off after 7 bytes" in torn_line(b'{"step"').message

@@ -8,7 +8,9 @@ from gradience.core.telemetry.issues import (
     MAX_DISTINCT_ISSUES,
     IssueLog,
     describe_foreign_log,
+    line_too_long,
     refusal,
+    torn_line,
 )
 
 
@@ -73,3 +75,20 @@ def test_a_refusal_says_where_what_and_the_remedy() -> None:
     message = refusal("run.jsonl:1", "a haiku")
     assert message.startswith("run.jsonl:1: expected telemetry of schema")
     assert "found a haiku. Record the run with GradienceCallback()" in message
+
+
+def test_lines_that_are_too_long_or_torn_say_how_long() -> None:
+    assert "less than 64 bytes, found a longer one; not read" in line_too_long(64).message
+    assert torn_line(7).message.startswith("the last line is cut off after 7 bytes")
+    assert (line_too_long(1).code, torn_line(1).code) == ("line_too_long", "torn_line")
+
+
+@pytest.mark.parametrize(
+    ("record", "named"),
+    [
+        ({"_step": 1, "_runtime": 2.0, "loss": 1.0}, "a W&B history"),
+        ({"loss": [1.0], "val_loss": [1.0]}, "a Keras history"),
+    ],
+)
+def test_histories_of_other_trackers_are_named(record: dict[str, object], named: str) -> None:
+    assert describe_foreign_log(record).startswith(named)

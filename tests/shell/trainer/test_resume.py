@@ -8,10 +8,10 @@ import pytest
 from transformers import TrainerState, TrainingArguments
 
 from gradience import api
+from gradience.core.foreign_logs.checkpoints import RUN_ID_ENTRY
 from gradience.core.telemetry.events import RunStart
 from gradience.shell.trainer import resume
 from gradience.shell.trainer.resume import (
-    STATE_KEY,
     checkpoint_run_id,
     dated_name,
     keep_old_file,
@@ -68,7 +68,7 @@ def test_a_strange_entry_in_a_checkpoint_is_no_run_id(entry: object) -> None:
     state = TrainerState()
     entries: object = state.stateful_callbacks
     assert isinstance(entries, dict)
-    entries[STATE_KEY] = entry
+    entries[RUN_ID_ENTRY] = entry
     assert checkpoint_run_id(state, "run.jsonl") is None
 
 
@@ -152,7 +152,7 @@ def test_a_resumed_run_goes_on_in_its_file_under_its_id(tmp_path: Path, *, resto
     )
     path = tmp_path / "run.jsonl"
     starts = ids_and_resumes(path)
-    assert starts == [(stored[STATE_KEY]["run.jsonl"], None), (starts[0][0], 2)]
+    assert starts == [(stored[RUN_ID_ENTRY]["run.jsonl"], None), (starts[0][0], 2)]
     assert not list(tmp_path.glob("run.*.jsonl"))
     report = api.monitor(path)
     assert (report.n_runs, report.loss.n, report.run.last_step) == (1, 2, 4)
@@ -172,7 +172,7 @@ def test_a_checkpoint_that_knows_no_id_is_matched_with_the_file(tmp_path: Path) 
     checkpoint = train(tmp_path, GradienceCallback())
     file = checkpoint / "trainer_state.json"
     state = json.loads(file.read_text())
-    del state["stateful_callbacks"][STATE_KEY]
+    del state["stateful_callbacks"][RUN_ID_ENTRY]
     file.write_text(json.dumps(state))
     train(tmp_path, GradienceCallback(), resumed=str(checkpoint), max_steps=4)
     first, second = ids_and_resumes(tmp_path / "run.jsonl")
@@ -183,7 +183,7 @@ def test_a_run_that_never_came_so_far_is_not_continued(tmp_path: Path) -> None:
     checkpoint = train(tmp_path / "a", GradienceCallback())
     file = checkpoint / "trainer_state.json"
     state = json.loads(file.read_text())
-    del state["stateful_callbacks"][STATE_KEY]
+    del state["stateful_callbacks"][RUN_ID_ENTRY]
     file.write_text(json.dumps(state))
     (tmp_path / "b").mkdir()
     write_run(tmp_path / "b" / "run.jsonl", "other", 1)

@@ -27,7 +27,7 @@ class LayerPlace(NamedTuple):
 _ATTENTION_LEAVES = frozenset({
     "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "out_proj", "q_lin", "k_lin", "v_lin",
     "out_lin", "query", "key", "value", "query_key_value", "c_attn", "qkv", "Wqkv", "wqkv",
-    "in_proj", "to_q", "to_k", "to_v", "to_out", "q", "k", "v", "o", "wq", "wk", "wv",
+    "W_pack", "in_proj", "to_q", "to_k", "to_v", "to_out", "q", "k", "v", "o", "wq", "wk", "wv",
     "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj",
 })
 _MLP_LEAVES = frozenset({

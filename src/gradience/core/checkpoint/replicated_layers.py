@@ -25,7 +25,8 @@ def source_module(module: str, ranges: LayerRanges) -> str | None:
     if place is None:
         return module
     layer = int(parts[place])
-    sources = [source for start, end in ranges for source in range(start, end)]
-    if layer >= len(sources):
-        return None
-    return ".".join((*parts[:place], str(sources[layer]), *parts[place + 1 :]))
+    for start, end in ranges:
+        if layer < end - start:
+            return ".".join((*parts[:place], str(start + layer), *parts[place + 1 :]))
+        layer -= max(0, end - start)
+    return None

@@ -21,7 +21,11 @@ and a loss to many digits, so that even one that is equal by chance is rare."""
 
 
 RUN_ID_ENTRY = "gradience"
-"""The recorder's entry in ``stateful_callbacks``: file name → the run's id."""
+"""The recorder's entry in ``stateful_callbacks``: file name → the run's id.
+
+Not the callback's class name: under ``restore_callback_states_from_checkpoint`` the Trainer would
+replace the user's callback by one made from the checkpoint.
+"""
 
 
 class PlacedState(NamedTuple):

@@ -30,14 +30,5 @@ def row_of_line(kind: LogFileKind, line: bytes) -> Mapping[str, object] | LineIs
     return value
 
 
-def torn_line(line: bytes) -> LineIssue:
-    """The issue of a last line that was cut off."""
-    return _issue(
-        "torn_line",
-        f"the last line is cut off after {len(line)} bytes (the writer was stopped while "
-        "writing); everything before it was read",
-    )
-
-
 def _issue(code: str, message: str) -> LineIssue:
     return LineIssue(Severity.WARNING, code, message)

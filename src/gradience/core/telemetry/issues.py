@@ -13,6 +13,25 @@ MAX_DISTINCT_ISSUES = 100
 """Different issues kept per file; further ones are only counted, so memory stays bounded."""
 
 
+def line_too_long(limit: int) -> LineIssue:
+    """The issue of a line of ``limit`` bytes or more, which is not read."""
+    return LineIssue(
+        Severity.WARNING,
+        "line_too_long",
+        f"expected a line of less than {limit} bytes, found a longer one; not read",
+    )
+
+
+def torn_line(n_bytes: int) -> LineIssue:
+    """The issue of a last line that ends after so many bytes without a newline."""
+    return LineIssue(
+        Severity.WARNING,
+        "torn_line",
+        f"the last line is cut off after {n_bytes} bytes (the writer was stopped while "
+        "writing); everything before it was read",
+    )
+
+
 class TelemetryIssue(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of oddity in a file, with the first line that shows it."""
 
@@ -78,6 +97,8 @@ _FOREIGN_LOGS: tuple[tuple[frozenset[str], str], ...] = tuple(
         ("train_info run_info", f"a PEFT method-comparison result {_READ}"),
         ("timestamp event data", "an event log of another layout (timestamp, event, data)"),
         ("step loss", f"a plain step log (such as torchtune's DiskLogger) {_READ}"),
+        ("_runtime _step", "a W&B history (name the run's trainer_state.json or run.jsonl)"),
+        ("loss val_loss", "a Keras history"),
         ("peft_type", "a PEFT adapter_config.json (try: gradience check)"),
         ("lora_parameters", f"an mlx-lm adapter_config.json {_CHECK}"),
         ("architectures", "a model's config.json"),

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from gradience.core.errors import TelemetryError
 from gradience.core.foreign_logs.convert import convert_rows
 from gradience.core.foreign_logs.kinds import LogFileKind
-from gradience.core.foreign_logs.lines import row_of_line, torn_line
+from gradience.core.foreign_logs.lines import row_of_line
 from gradience.core.foreign_logs.peft_results import convert_peft_result
 from gradience.core.foreign_logs.recognise import (
     is_torchtune_line,
@@ -23,7 +23,13 @@ from gradience.core.severity import Severity
 from gradience.core.signals.batch import Batch, build_batch
 from gradience.core.telemetry.decode import LineIssue
 from gradience.core.telemetry.events import AnyEvent, event_name
-from gradience.core.telemetry.issues import IssueLog, TelemetryIssue, refusal
+from gradience.core.telemetry.issues import (
+    IssueLog,
+    TelemetryIssue,
+    line_too_long,
+    refusal,
+    torn_line,
+)
 from gradience.shell.telemetry.reader import BATCH_EVENTS, MAX_LINE_BYTES
 from gradience.shell.telemetry.run_log import HEAD_BYTES
 
@@ -38,12 +44,6 @@ BOM = b"\xef\xbb\xbf"
 
 STATE_MARK = b'"log_history"'
 """Stands in every trainer state, near its beginning."""
-
-_TOO_LONG = LineIssue(
-    Severity.WARNING,
-    "line_too_long",
-    f"expected a line of less than {MAX_LINE_BYTES} bytes, found a longer one; not read",
-)
 
 
 class ForeignLog:
@@ -114,16 +114,17 @@ class ForeignLog:
         try:
             with self.path.open("rb") as file:
                 for number, line in numbered_lines(file):
-                    yield NumberedRow(number, _TOO_LONG if line is None else self._row(line))
+                    row = line_too_long(MAX_LINE_BYTES) if line is None else self._row(line)
+                    yield NumberedRow(number, row)
         except OSError as error:
             raise TelemetryError(f"{self.path}: cannot read the log: {error.strerror}.") from error
 
     def _row(self, line: bytes) -> Mapping[str, object] | LineIssue:
         is_last = not line.endswith(b"\n")
         if is_last and self.kind is LogFileKind.TORCHTUNE:
-            return torn_line(line)
+            return torn_line(len(line))
         row = row_of_line(self.kind, line.removeprefix(BOM))
-        return torn_line(line) if is_last and isinstance(row, LineIssue) else row
+        return torn_line(len(line)) if is_last and isinstance(row, LineIssue) else row
 
     def _raise_if_strict(self, number: int, issues: tuple[LineIssue, ...]) -> None:
         if not self.strict_schema:

@@ -20,13 +20,15 @@ from gradience.core.monitoring.signals import (
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Batch, build_batch, concatenate
 from gradience.core.signals.pipeline import run_signals
-from gradience.core.telemetry.decode import Block, LineIssue, decode_lines
+from gradience.core.telemetry.decode import Block, decode_lines
 from gradience.core.telemetry.events import AnyEvent, Eval, RunStart, event_name
 from gradience.core.telemetry.issues import (
     IssueLog,
     TelemetryIssue,
     describe_foreign_log,
+    line_too_long,
     refusal,
+    torn_line,
 )
 
 BATCH_EVENTS = 4096
@@ -217,7 +219,7 @@ def _skip_line(file: BinaryIO) -> None:
 def _decoded(lines: list[bytes] | None, first_line: int) -> Block:
     """The events of whole lines; a last one that is torn is called so."""
     if lines is None:
-        return Block([], [], [(first_line, _TOO_LONG)], 1)
+        return Block([], [], [(first_line, line_too_long(MAX_LINE_BYTES))], 1)
     block = decode_lines(lines, first_line)
     last = first_line + len(lines) - 1
     if lines[-1].endswith(b"\n") or last in block.lines[-1:]:
@@ -225,7 +227,7 @@ def _decoded(lines: list[bytes] | None, first_line: int) -> Block:
     whole = [entry for entry in block.issues if entry[0] < last]
     if len(whole) == len(block.issues):  # the last line is blank
         return block
-    return block._replace(issues=[*whole, (last, _torn(lines[-1]))])
+    return block._replace(issues=[*whole, (last, torn_line(len(lines[-1])))])
 
 
 def _strangers(lines: list[bytes] | None, first_line: int, block: Block) -> list[_Stranger]:
@@ -248,19 +250,3 @@ def _described(text: bytes | None) -> str | None:
     except ValueError:
         return None
     return describe_foreign_log(value) if isinstance(value, dict | list) else None
-
-
-_TOO_LONG = LineIssue(
-    Severity.WARNING,
-    "line_too_long",
-    f"expected a line of less than {MAX_LINE_BYTES} bytes, found a longer one; not read",
-)
-
-
-def _torn(line: bytes) -> LineIssue:
-    return LineIssue(
-        Severity.WARNING,
-        "torn_line",
-        f"the last line is cut off after {len(line)} bytes (the writer was stopped while "
-        "writing); everything before it was read",
-    )

@@ -1,12 +1,11 @@
 """Telemetry that comes in pieces of bytes, folded into the analyzers as it comes."""
 
-from gradience.core.severity import Severity
 from gradience.core.signals.analyzer import RunState
 from gradience.core.signals.batch import Batch, build_batch
 from gradience.core.signals.pipeline import RunAnalyzer, RunSignals, run_analyzer
-from gradience.core.telemetry.decode import Block, LineIssue, decode_block
+from gradience.core.telemetry.decode import Block, decode_block
 from gradience.core.telemetry.events import AnyEvent
-from gradience.core.telemetry.issues import IssueLog, TelemetryIssue
+from gradience.core.telemetry.issues import IssueLog, TelemetryIssue, line_too_long, torn_line
 from gradience.core.telemetry.step_rows import StepRow
 from gradience.shell.telemetry.reader import BATCH_EVENTS, MAX_LINE_BYTES, PATIENCE_LINES
 
@@ -127,7 +126,7 @@ class TelemetryTail:
         self._line += block.n_lines
 
     def _skip_line(self) -> None:
-        self._log = self._log.add([(self._line, _TOO_LONG)])
+        self._log = self._log.add([(self._line, line_too_long(MAX_LINE_BYTES))])
         self._strangers += not self.n_events
         self._line += 1
         self._held.clear()
@@ -139,24 +138,8 @@ class TelemetryTail:
         if not whole:
             return nothing
         if self._skipping:
-            return nothing._replace(issues=[(self._line, _TOO_LONG)])
+            return nothing._replace(issues=[(self._line, line_too_long(MAX_LINE_BYTES))])
         block = decode_block(bytes(self._held), self._line)
         if block.rows or not block.issues:
             return block
-        return block._replace(issues=[(self._line, _torn(len(self._held)))])
-
-
-_TOO_LONG = LineIssue(
-    Severity.WARNING,
-    "line_too_long",
-    f"expected a line of less than {MAX_LINE_BYTES} bytes, found a longer one; not read",
-)
-
-
-def _torn(n_bytes: int) -> LineIssue:
-    return LineIssue(
-        Severity.WARNING,
-        "torn_line",
-        f"the last line is cut off after {n_bytes} bytes (the writer was stopped while "
-        "writing); everything before it was read",
-    )
+        return block._replace(issues=[(self._line, torn_line(len(self._held)))])

@@ -6,14 +6,8 @@ from typing import cast
 
 from transformers import TrainerState
 
+from gradience.core.foreign_logs.checkpoints import RUN_ID_ENTRY
 from gradience.core.telemetry.decode import decode_line
-
-STATE_KEY = "gradience"
-"""Our entry of a checkpoint's ``stateful_callbacks``.
-
-Not the callback's class name: under ``restore_callback_states_from_checkpoint`` the Trainer would
-replace the user's callback by one made from the checkpoint.
-"""
 
 TAIL_BYTES = 2**20
 """How much of a file's end is read to find its latest runs: some thousand events."""
@@ -21,7 +15,7 @@ TAIL_BYTES = 2**20
 
 def checkpoint_run_id(state: TrainerState, filename: str) -> str | None:
     """The id of the run that wrote the checkpoint; None where it does not say."""
-    entry = _entries(state).get(STATE_KEY)
+    entry = _entries(state).get(RUN_ID_ENTRY)
     found = entry.get(filename) if isinstance(entry, dict) else None
     return found if isinstance(found, str) else None
 
@@ -29,9 +23,9 @@ def checkpoint_run_id(state: TrainerState, filename: str) -> str | None:
 def remember_run_id(state: TrainerState, filename: str, run_id: str) -> None:
     """Puts the run's id where the Trainer's next checkpoint takes it along."""
     entries = _entries(state)
-    entry = entries.get(STATE_KEY)
+    entry = entries.get(RUN_ID_ENTRY)
     others = entry if isinstance(entry, dict) else {}
-    entries[STATE_KEY] = {**others, filename: run_id}
+    entries[RUN_ID_ENTRY] = {**others, filename: run_id}
 
 
 def latest_runs(path: Path) -> dict[str, int | None]:
