@@ -65,3 +65,10 @@ def test_split_is_named_by_the_prefix(
 )
 def test_of_a_path_only_its_end_is_public(name: str | None, public: str | None) -> None:
     assert public_name(name) == public
+
+
+def test_an_evaluation_of_the_training_set_is_no_summary() -> None:
+    speeds = {"train_runtime": 1.0, "train_loss": 2.0, "train_steps_per_second": 3.0}
+    assert log_kind({**speeds, "total_flos": 1.0}) is LogKind.SUMMARY
+    assert log_kind(speeds) is LogKind.SUMMARY
+    assert log_kind({**speeds, "train_accuracy": 0.5}) is LogKind.EVALUATION

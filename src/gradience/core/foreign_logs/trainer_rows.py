@@ -23,7 +23,9 @@ from gradience.core.telemetry.trainer_logs import (
     EVAL_PREFIX,
     LOSS_SUFFIX,
     RUNTIME_SUFFIX,
+    SUMMARY_KEYS,
     TRAIN_PREFIX,
+    evaluates_training_set,
 )
 
 TRAIN_SUMMARY = "train_summary"
@@ -36,22 +38,6 @@ _HELD_OUT = ("test", "predict", "val", "valid", "validation")
 """Prefixes that name an evaluation where one of :data:`_HELD_OUT_METRICS` has them."""
 
 _HELD_OUT_METRICS = (LOSS_SUFFIX, RUNTIME_SUFFIX, "_accuracy")
-
-_SUMMARY_KEYS = frozenset({"total_flos"})
-
-_SUMMARY_METRICS = frozenset(
-    f"{TRAIN_PREFIX}_{name}"
-    for name in (
-        "loss",
-        "runtime",
-        "samples",
-        "samples_per_second",
-        "steps_per_second",
-        "tokens_per_second",
-    )
-)
-"""What the Trainer's summary says under ``train_…``. An evaluation with
-``metric_key_prefix="train"`` says more: a metric, or its ``…_model_preparation_time``."""
 
 _RATES = ("learning_rate", "lr")
 
@@ -152,7 +138,7 @@ def _home(key: str, prefixes: tuple[str, ...]) -> str | None:
 @functools.lru_cache(maxsize=256)
 def _prefixes(keys: tuple[str, ...]) -> tuple[str, ...]:
     """The prefixes of the evaluations in a row, in the order of its keys."""
-    summaries = () if _evaluates_training_set(keys) else (TRAIN_PREFIX,)
+    summaries = () if evaluates_training_set(keys) else (TRAIN_PREFIX,)
     timed = [
         prefix
         for key in keys
@@ -173,12 +159,6 @@ def _prefixes(keys: tuple[str, ...]) -> tuple[str, ...]:
     return (*prefixes, *([EVAL_PREFIX] if whole else dict.fromkeys(losses)))
 
 
-def _evaluates_training_set(keys: tuple[str, ...]) -> bool:
-    """Whether what stands under ``train_…`` beside its run time is no summary of a training."""
-    said = {key for key in keys if key.startswith(f"{TRAIN_PREFIX}_")}
-    return _SUMMARY_KEYS.isdisjoint(keys) and not said <= _SUMMARY_METRICS
-
-
 def _is_held_out(prefix: str) -> bool:
     return prefix in _HELD_OUT or prefix == EVAL_PREFIX or prefix.startswith(f"{EVAL_PREFIX}_")
 
@@ -196,7 +176,7 @@ def _summary(values: Mapping[str, object]) -> tuple[Mapping[str, object], Mappin
     if TRAIN_PREFIX + RUNTIME_SUFFIX not in values:
         return {}, values
     start = f"{TRAIN_PREFIX}_"
-    summary = {k: v for k, v in values.items() if k.startswith(start) or k in _SUMMARY_KEYS}
+    summary = {k: v for k, v in values.items() if k.startswith(start) or k in SUMMARY_KEYS}
     return summary, {key: value for key, value in values.items() if key not in summary}
 
 

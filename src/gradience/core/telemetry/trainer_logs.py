@@ -1,7 +1,7 @@
 """What the Hugging Face Trainer's logs mean, by the names of their keys."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -14,6 +14,23 @@ EVAL_PREFIX = "eval"
 
 TRAIN_PREFIX = "train"
 """Prefix of the summary that closes a training run."""
+
+SUMMARY_KEYS = frozenset({"total_flos"})
+"""Stand in the closing summary of every training, without a prefix."""
+
+SUMMARY_METRICS = frozenset(
+    f"{TRAIN_PREFIX}_{name}"
+    for name in (
+        "loss",
+        "runtime",
+        "samples",
+        "samples_per_second",
+        "steps_per_second",
+        "tokens_per_second",
+    )
+)
+"""What the Trainer's summary says under ``train_…``. An evaluation with
+``metric_key_prefix="train"`` says more: a metric, or its ``…_model_preparation_time``."""
 
 
 class LogKind(Enum):
@@ -38,10 +55,20 @@ def log_kind(logs: Mapping[str, object]) -> LogKind:
     if "loss" in logs:
         return LogKind.TRAIN_STEP
     if TRAIN_PREFIX + RUNTIME_SUFFIX in logs:
-        return LogKind.SUMMARY
+        return LogKind.EVALUATION if evaluates_training_set(logs) else LogKind.SUMMARY
     if any(key.endswith(RUNTIME_SUFFIX) for key in logs):
         return LogKind.EVALUATION
     return LogKind.TRAIN_STEP
+
+
+def evaluates_training_set(keys: Collection[str]) -> bool:
+    """Whether what stands under ``train_…`` beside its run time is no summary of a training.
+
+    Args:
+        keys: Of a row that holds ``train_runtime``.
+    """
+    said = {key for key in keys if key.startswith(f"{TRAIN_PREFIX}_")}
+    return SUMMARY_KEYS.isdisjoint(keys) and not said <= SUMMARY_METRICS
 
 
 def split_metrics(metrics: Mapping[str, object]) -> SplitMetrics:
