@@ -144,3 +144,9 @@ def test_strict_schema_counts_in_a_folder_too(cli: Cli, run: Path) -> None:
     strict = cli("monitor", run.parent, "--strict-schema")
     assert strict.code == 2
     assert "--strict-schema" in strict.out
+
+
+def test_a_timeout_without_follow_is_refused(cli: Cli, tmp_path: Path) -> None:
+    result = cli("monitor", tmp_path / "run.jsonl", "--timeout", "5")
+    assert (result.code, result.out) == (2, "")
+    assert "--timeout: expected --follow beside it" in result.err

@@ -44,6 +44,8 @@ def monitor_command(
         verbose: Show every number and the grounds of each recommendation.
         json: Print the report as JSON.
     """
+    if timeout is not None and not follow:
+        raise TelemetryError("--timeout: expected --follow beside it, found none. Add --follow.")
     if follow:
         from gradience.cli.follow import follow_run
 

@@ -46,7 +46,7 @@ def test_a_gap_at_the_threshold_is_none_and_above_it_is_one() -> None:
     assert alerts(*GAP_OF_1_5) == {}
     found = alerts(*GAP_OF_1_5, policy=lower)["memorization_gap"]
     assert (found.severity, found.first_step) == (Severity.WARNING, 10)
-    assert "(test) is 1.50 x the training one, above 1.4" in found.message
+    assert "(test) is 1.5 x the training one, above 1.4" in found.message
     assert found.context["gap"] == 1.5
 
 

@@ -50,7 +50,6 @@ def test_stop_here_names_the_checkpoint_and_why() -> None:
     assert (hint.split, hint.step) == ("eval", 20)
     assert hint.words.startswith("keep the checkpoint of step 20: its eval loss, 1, is the best")
     assert "2 evaluations since then did not reach it (the last: 1.5)" in hint.words
-    assert "load_best_model_at_end" in hint.words
 
 
 @pytest.mark.parametrize("losses", [(2.0, 1.0), (2.0, 1.0, 1.5), (2.0, 1.0, 1.01, 1.01), (1.0,)])

@@ -81,3 +81,42 @@ def test_the_recorder_knows_whether_a_loss_scaler_skips_them(severity: Severity)
 def test_what_was_seen_before_a_resume_stands() -> None:
     found = alerts(seen(10), seen(20, math.nan, params=1), resume(10), seen(20))
     assert set(found) == {"nonfinite_loss", "nonfinite_parameters"}
+
+
+def norms(*bad: int, n: int) -> MonitorAlert:
+    """The alert on a run of ``n`` rows whose norms are infinite at some of them."""
+    rows = [
+        train_step(row, loss=1.0, grad_norm=math.inf if row in bad else 0.5)
+        for row in range(1, n + 1)
+    ]
+    return alerts(*rows)["nonfinite_grad_norm"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "n", "severity"),
+    [
+        ((1, 2, 3, 4), 30, Severity.INFO),
+        ((1, 2, 3, 4), 12, Severity.WARNING),
+        ((1, 2, 3, 20), 30, Severity.WARNING),
+        ((50, 150, 250), 300, Severity.INFO),
+        ((50, 100, 150, 250), 300, Severity.WARNING),
+    ],
+    ids=["first rows", "of few", "and later", "one in a hundred", "more"],
+)
+def test_what_a_loss_scaler_explains_is_an_info(
+    bad: tuple[int, ...], n: int, severity: Severity
+) -> None:
+    assert norms(*bad, n=n).severity is severity
+
+
+def test_the_norms_around_them_are_there_to_plot() -> None:
+    norm, loss = norms(50, n=100).series
+    assert (norm.name, loss.name) == ("grad_norm", "loss")
+    assert norm.value[norm.step.index(50)] is None
+
+
+def test_a_metric_of_which_there_is_none_is_an_info() -> None:
+    found = alerts(train_step(1, loss=0.1, extras={"reward_std": math.nan}))["nonfinite_metric"]
+    assert found.severity is Severity.INFO
+    lr = alerts(train_step(1, loss=0.1, lr=math.nan))["nonfinite_metric"]
+    assert lr.severity is Severity.WARNING

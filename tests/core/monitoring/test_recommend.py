@@ -67,3 +67,7 @@ def test_confidences_are_the_policys() -> None:
     found = advice(with_rank(64), metrics("lora_audit", AUDIT), train_step(loss=1.0), policy=policy)
     confidences = {action: item.confidence for action, item in found.items()}
     assert confidences == {"log_train_test_ppl": 0.3, "compress_rank": 0.2}
+
+
+def test_reinforcement_learning_has_no_perplexity_to_log() -> None:
+    assert advice(train_step(1, loss=0.1, extras={"reward_std": 0.2})) == {}

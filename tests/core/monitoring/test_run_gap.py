@@ -104,7 +104,7 @@ def test_a_fixed_multiple_is_a_difference_of_scale() -> None:
 
 def test_no_gap_keeps_its_reason() -> None:
     assert gap().reason == "no evaluation of held-out data was logged"
-    assert gap(train_step(1, extras={"reward_std": 1.0})).reason == gap().reason
+    assert gap(train_step(1, loss=1.0)).reason == gap().reason
 
 
 def test_a_loss_of_another_quantity_has_no_perplexity() -> None:
@@ -115,3 +115,19 @@ def test_a_loss_of_another_quantity_has_no_perplexity() -> None:
     assert snapshot.train.ppl is None
     assert snapshot.train.loss is not None
     assert snapshot.test.ppl is not None
+
+
+def test_a_loss_above_that_of_guessing_is_no_cross_entropy() -> None:
+    found = gap(*pair(10, 4e4, 6e4))
+    assert found.value is None
+    assert "more than guessing costs with any vocabulary" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("metric", "doubted"), [("rmse", True), ("spearmanr", True), ("wer", False)]
+)
+def test_predicted_numbers_have_no_perplexity(metric: str, *, doubted: bool) -> None:
+    rows = [train_step(step, loss=0.3) for step in range(1, 11)]
+    found = gap(*rows, evaluation("eval", 10, loss=1.2, **{metric: 1.1}))
+    assert found.value == pytest.approx(math.exp(0.9))
+    assert (found.doubt is not None) == doubted

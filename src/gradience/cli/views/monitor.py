@@ -17,6 +17,7 @@ from gradience.cli.views.parts import (
     remark,
 )
 from gradience.cli.views.sparkline import alphabet_of, sparkline
+from gradience.core.monitoring.alert import AlertSeries, MonitorAlert
 from gradience.core.monitoring.report import MonitorReport
 from gradience.core.numbers import counted
 from gradience.core.signals.run_status import Outcome, RunSignal
@@ -34,6 +35,12 @@ CURVE_WIDTH = 48
 LEAST_POINTS = 8
 """Fewer points have no shape to show: the numbers above say it all."""
 
+NO_GAP, EVALUATE = "gap_unavailable", "log_train_test_ppl"
+"""The alert that no gap is known, and the advice to evaluate."""
+
+MAX_CURVES = 4
+"""Curves drawn: the training loss and some of the splits."""
+
 RESUMES_SHOWN = 5
 """Resumes that the view names by their step, the latest."""
 
@@ -45,13 +52,14 @@ def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = F
     if report.run.n_resumes:
         line(console, _resumed_line(report.run))
     indented(console, _loss_table(report))
-    indented(console, _rate_table(report))
+    if report.learning_rate.n:
+        indented(console, _rate_table(report))
     _print_curves(report, console)
     _print_gap(report, console)
     _print_stop(report, console)
     if report.alerts or report.recommendations or report.telemetry_issues:
         console.print()
-    for alert in report.alerts:
+    for alert in _alerts_shown(report):
         notice(console, alert.severity, alert.code, alert.message)
     recommendations(console, report.recommendations, verbose=verbose)
     for issue in report.telemetry_issues:
@@ -61,9 +69,16 @@ def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = F
         _print_details(report, console)
 
 
+def _alerts_shown(report: MonitorReport) -> list[MonitorAlert]:
+    """The alerts, but for a missing gap where the advice to evaluate says the same."""
+    advised = any(item.action == EVALUATE for item in report.recommendations)
+    return [alert for alert in report.alerts if not (advised and alert.code == NO_GAP)]
+
+
 def _status_line(report: MonitorReport) -> Text:
     run, progress = report.run, report.progress
-    steps = f"steps {number(run.first_step)} to {number(run.last_step)}"
+    one = run.first_step == run.last_step
+    steps = f"step{'' if one else f's {number(run.first_step)} to'} {number(run.last_step)}"
     if progress.total_steps is not None and progress.total_steps != run.last_step:
         steps += f" of {progress.total_steps}"
     seconds = "" if run.duration_s is None else f", {run.duration_s:.1f} s"
@@ -130,16 +145,31 @@ def _rate_table(report: MonitorReport) -> Table:
 def _print_curves(report: MonitorReport, console: Console) -> None:
     """The losses as lines of blocks, where there are enough points to show a shape."""
     alphabet = alphabet_of(console.encoding)
+    drawn_of = _curves_shown(report)
     shown = [
         (curve.name, sparkline(np.array(curve.value, dtype=np.float64), CURVE_WIDTH, alphabet))
-        for curve in report.curves
-        if curve.name.endswith("loss") and len(curve.value) >= LEAST_POINTS
+        for curve in drawn_of[:MAX_CURVES]
     ]
     if shown:
         console.print()
         width = max(len(name) for name, _ in shown)
         for name, drawn in shown:
             line(console, f"{name:<{width}}  {drawn}")
+    if len(drawn_of) > MAX_CURVES:
+        others = counted(len(drawn_of) - MAX_CURVES, "more curve")
+        line(console, f"{others} in the JSON")
+
+
+def _curves_shown(report: MonitorReport) -> list[AlertSeries]:
+    """The losses that have a shape: of training, of the held-out split, then of other splits."""
+    main = report.evaluations.main
+    first = ["loss", *([f"{main.split}.loss"] if main is not None else [])]
+    curves = [
+        curve
+        for curve in report.curves
+        if curve.name.endswith("loss") and len(curve.value) >= LEAST_POINTS
+    ]
+    return sorted(curves, key=lambda curve: curve.name not in first)
 
 
 def _print_stop(report: MonitorReport, console: Console) -> None:
@@ -154,7 +184,6 @@ def _print_gap(report: MonitorReport, console: Console) -> None:
         return
     console.print()
     how = " (training side estimated from the smoothed loss)" if gap.get("estimated") else ""
-    how += f"; {gap['doubt']}" if gap.get("doubt") else ""
     value = (f"{report.signals.gap:.3f}", "bold")
     line(console, Text.assemble("gap ", value, f"  held-out over training perplexity{how}"))
 

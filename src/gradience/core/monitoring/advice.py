@@ -98,8 +98,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         ),
         "overfitting": Advice(
             action="memorization_detected",
-            message="use the checkpoint of the best evaluation; next time stop there "
-            "(load_best_model_at_end, EarlyStoppingCallback), or train on more data",
+            message="next time stop at the best evaluation (load_best_model_at_end, "
+            "EarlyStoppingCallback), train on more data, or lower the rank, alpha or the rate",
             rationale="Held-out loss has risen for good while the training loss went on falling.",
             confidence=0.7,
             scope="run",
@@ -109,8 +109,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         ),
         "unstable_eval": Advice(
             action="consider_lower_lr",
-            message="evaluate on more examples or with a fixed seed; if the swings stay, lower the "
-            "learning rate",
+            message="evaluate on more examples or with a fixed seed, and compare checkpoints by "
+            "more than one evaluation; if the swings stay, lower the learning rate",
             rationale="An evaluation that swings without trend cannot choose a checkpoint.",
             confidence=0.4,
             scope="optimizer.lr",

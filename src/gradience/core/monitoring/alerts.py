@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.conditions.catalogue import condition_alerts
+from gradience.core.monitoring.conditions.eval_series import eval_series
+from gradience.core.monitoring.evaluation_points import eval_points
 from gradience.core.monitoring.gap import Gap
 from gradience.core.monitoring.guard_alerts import guard_alerts
 from gradience.core.monitoring.nonfinite_alerts import nonfinite_alerts
+from gradience.core.monitoring.one_event import told_once
 from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.monitoring.recorded_alerts import dropped_alerts, recorded_alerts
+from gradience.core.monitoring.wording import multiple
 from gradience.core.numbers import counted
 from gradience.core.severity import Severity
 from gradience.core.signals.lineage import HORIZON, LineageSignal
@@ -32,7 +36,7 @@ def find_alerts(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[M
 
     Returns:
         The alerts; those of severity warning and above that stand in the record itself are among
-        them, each code once.
+        them, each code once, and of those that tell one event all but one as infos.
     """
     found = [
         *_status(signals.run),
@@ -41,13 +45,13 @@ def find_alerts(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> tuple[M
         *_beyond_horizon(signals.lineage),
         *nonfinite_alerts(signals, policy),
         *condition_alerts(signals, policy.conditions),
-        *_gap(gap, policy),
+        *_gap(signals, gap, policy),
         *guard_alerts(signals.records.guard),
         *dropped_alerts(signals.recorder),
     ]
     told = frozenset(alert.code for alert in found)
     found += recorded_alerts(signals.records, told)
-    return tuple(sorted(found, key=lambda alert: -alert.severity.order))
+    return tuple(sorted(told_once(found), key=lambda alert: -alert.severity.order))
 
 
 def _status(run: RunSignal) -> Iterator[MonitorAlert]:
@@ -94,7 +98,7 @@ def _beyond_horizon(lineage: LineageSignal) -> Iterator[MonitorAlert]:
         )
 
 
-def _gap(gap: Gap, policy: MonitorPolicy) -> Iterator[MonitorAlert]:
+def _gap(signals: RunSignals, gap: Gap, policy: MonitorPolicy) -> Iterator[MonitorAlert]:
     if gap.value is None:
         message = f"the train/held-out gap cannot be told: {gap.reason}"
         yield _alert(Severity.INFO, "gap_unavailable", message)
@@ -104,11 +108,18 @@ def _gap(gap: Gap, policy: MonitorPolicy) -> Iterator[MonitorAlert]:
         yield MonitorAlert(
             severity=Severity.WARNING if gap.doubt is None else Severity.INFO,
             code="memorization_gap",
-            message=f"held-out perplexity ({gap.held_out_split}) is {gap.value:.2f} x the "
+            message=f"held-out perplexity ({gap.held_out_split}) is "
+            f"{multiple(gap.value, 4)} the "
             f"training one, above {policy.gap.threshold:g}{how}{doubt}",
             first_step=gap.held_out_step,
             last_step=gap.held_out_step,
             context={"gap": gap.value, "threshold": policy.gap.threshold, "log_gap": gap.log},
+            series=eval_series(
+                points
+                for history in signals.eval_histories
+                if history.split == gap.held_out_split
+                and (points := eval_points(history)) is not None
+            ),
             source="inferred: no published threshold of the gap is known",
         )
 

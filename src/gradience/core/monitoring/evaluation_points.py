@@ -72,7 +72,7 @@ def held_out(histories: Iterable[EvalHistory], policy: GapPolicy) -> HeldOut:
     named = next((name for name in policy.held_out_splits if name in names), None)
     if named is not None:
         return HeldOut(splits, named, is_named=True)
-    newest = max(splits, key=_last_step, default=None)
+    newest = max(reversed(splits), key=_last_step, default=None)
     return HeldOut(splits, newest.split if newest else None, is_named=len(splits) == 1)
 
 

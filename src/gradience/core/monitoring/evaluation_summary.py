@@ -137,7 +137,6 @@ def _stop_here(points: EvalPoints, policy: StopPolicy) -> StopHere | None:
     where = f"step {step}" if step is not None else f"evaluation {points.best + 1}"
     words = (
         f"keep the checkpoint of {where}: its {points.split} loss, {best:.4g}, is the best and "
-        f"{counted(since, 'evaluation')} since then did not reach it (the last: {last:.4g}); "
-        "load_best_model_at_end does that"
+        f"{counted(since, 'evaluation')} since then did not reach it (the last: {last:.4g})"
     )
     return StopHere(split=points.split, step=step, words=words)

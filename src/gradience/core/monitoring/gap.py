@@ -50,6 +50,9 @@ class GapPolicy:
     """Where even the smallest logged training loss is this many times the held-out one, the two
     are not the same quantity: summed over accumulation steps (one published run logs 16.5 times
     its evaluation loss at 16 of them), smoothed labels, mixed-up inputs (the edge is inferred)."""
+    most_nats: float = 20.0
+    """No cross-entropy of a model that learned anything: guessing from the largest vocabularies,
+    of some 260,000 tokens, costs ln of that, 12.5 (the margin is inferred)."""
     fixed_ratio_spread: float = 0.1
     """Relative spread of held-out over training loss, over the evaluations of a run, up to which
     one is a fixed multiple of the other: a scale, where memorisation grows (inferred)."""
@@ -237,6 +240,11 @@ def _another_quantity(
         return "a loss is negative: it is no cross-entropy"
     if train.source != FROM_LOSS or loss.min is None or held_out == 0:
         return None
+    if held_out > policy.most_nats:
+        return (
+            f"a held-out loss of {held_out:.4g} is more than guessing costs with any vocabulary: "
+            "it is no cross-entropy, or the model is lost"
+        )
     if loss.min < policy.train_above * held_out:
         return None
     return (

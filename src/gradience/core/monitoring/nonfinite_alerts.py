@@ -1,10 +1,12 @@
 """Alerts about NaN and infinities: in what was logged, and in what the recorder saw itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
+import numpy as np
 
 from gradience.core.monitoring.alert import MonitorAlert
+from gradience.core.monitoring.conditions.series import alert_series
 from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.numbers import counted
 from gradience.core.severity import Severity
@@ -18,6 +20,16 @@ LOSS_IS_FILTERED = (
     "losses cannot be trusted"
 )
 """Said beside mostly non-finite gradients (huggingface/trl#6702)."""
+
+SOURCES: Mapping[str, str] = {
+    "nonfinite_loss": "by definition; fp16 runs that turn into NaN: Lightning-AI/lit-llama#294, "
+    "huggingface/peft#1522",
+    "nonfinite_grad_norm": "single ones are how torch.amp.GradScaler finds its scale; from half of "
+    "the norms on inferred (huggingface/trl#6702)",
+    "nonfinite_eval": "by definition",
+    "nonfinite_metric": "by definition",
+}
+"""Alert code → where its threshold comes from."""
 
 NONFINITE_GRADIENTS = "nonfinite_gradients"
 NONFINITE_PARAMETERS = "nonfinite_parameters"
@@ -39,14 +51,19 @@ def nonfinite_alerts(signals: RunSignals, policy: MonitorPolicy) -> Iterator[Mon
     clean_loss = all(count.name != "loss" for count in counts)
     for count in counts:
         if count.name == "loss":
-            yield _nonfinite_alert(Severity.ERROR, "nonfinite_loss", "training loss", count)
+            alert = _nonfinite_alert(Severity.ERROR, "nonfinite_loss", "training loss", count)
+            yield _with_series(alert, signals, "loss", "grad_norm", "lr")
         elif count.name == "grad_norm":
-            yield _nonfinite_grads(count, policy, clean_loss=clean_loss)
+            alert = _nonfinite_grads(signals, count, policy, clean_loss=clean_loss)
+            yield _with_series(alert, signals, "grad_norm", "loss")
         elif count.name.startswith("eval."):
             name = count.name.removeprefix("eval.")
             yield _nonfinite_alert(Severity.WARNING, "nonfinite_eval", f"eval {name}", count)
         else:
-            yield _nonfinite_alert(Severity.WARNING, "nonfinite_metric", count.name, count)
+            # Of metrics beside loss, rate and norm (a reward's deviation over one sample, a mean of
+            # no completions) NaN is how some trainers write that there is none.
+            severity = Severity.WARNING if count.name == "lr" else Severity.INFO
+            yield _nonfinite_alert(severity, "nonfinite_metric", count.name, count)
     yield from _seen_gradients(signals, policy, clean_loss=clean_loss)
     yield from _seen_parameters(signals, clean_loss=clean_loss)
 
@@ -59,7 +76,8 @@ def _seen_gradients(
         recorded = _recorded(signals, NONFINITE_GRADIENTS)
         # The recorder knows whether a loss scaler skips such steps by design.
         severity = recorded.severity if recorded else None
-        severity = severity or _grad_severity(seen.count, policy, clean_loss=clean_loss)
+        isolated = seen.count <= policy.isolated_nonfinite_grads
+        severity = severity or _grad_severity(isolated=isolated, clean_loss=clean_loss)
         message = f"gradients were not finite at {_steps(seen, recorded)}"
         hidden = clean_loss and signals.loss.n and not signals.recorder.nonfinite_param_steps.count
         if hidden and severity.at_least(Severity.WARNING):
@@ -116,16 +134,26 @@ def _seen_alert(
     )
 
 
-def _grad_severity(count: int, policy: MonitorPolicy, *, clean_loss: bool) -> Severity:
-    isolated = count <= policy.isolated_nonfinite_grads
+def _grad_severity(*, isolated: bool, clean_loss: bool) -> Severity:
     return Severity.INFO if isolated and clean_loss else Severity.WARNING
 
 
+def _is_isolated(signals: RunSignals, count: NonfiniteCount, policy: MonitorPolicy) -> bool:
+    """Whether an fp16 loss scaler at work explains them."""
+    few = policy.isolated_nonfinite_share * count.logged
+    if count.count <= max(policy.isolated_nonfinite_grads, few):
+        return True
+    if count.last_step is None or count.logged < policy.scaler_rows_of:
+        return False
+    rows = np.count_nonzero(signals.history.first_step <= count.last_step)
+    return bool(rows * signals.history.rows_per_bucket <= policy.scaler_rows)
+
+
 def _nonfinite_grads(
-    count: NonfiniteCount, policy: MonitorPolicy, *, clean_loss: bool
+    signals: RunSignals, count: NonfiniteCount, policy: MonitorPolicy, *, clean_loss: bool
 ) -> MonitorAlert:
-    isolated = count.count <= policy.isolated_nonfinite_grads
-    severity = _grad_severity(count.count, policy, clean_loss=clean_loss)
+    isolated = _is_isolated(signals, count, policy)
+    severity = _grad_severity(isolated=isolated, clean_loss=clean_loss)
     if not isolated and count.count >= policy.nonfinite_grad_share * count.logged:
         alert = _nonfinite_alert(Severity.ERROR, "nonfinite_grad_norm", "gradient norm", count)
         context = {
@@ -150,4 +178,16 @@ def _nonfinite_alert(
         first_step=count.first_step,
         last_step=count.last_step,
         context={"count": count.count, "logged": count.logged, "name": count.name},
+        source=SOURCES.get(code, ""),
     )
+
+
+def _with_series(alert: MonitorAlert, signals: RunSignals, *columns: str) -> MonitorAlert:
+    """The alert with the rows around its steps to plot."""
+    steps = signals.history.first_step
+    if alert.first_step is None or alert.last_step is None or not steps.size:
+        return alert
+    about = np.flatnonzero((steps >= alert.first_step) & (steps <= alert.last_step))
+    first, last = (int(about[0]), int(about[-1])) if about.size else (0, steps.size - 1)
+    series = alert_series(signals.history, *columns, first_row=first, last_row=last)
+    return msgspec.structs.replace(alert, series=series)

@@ -15,6 +15,14 @@ class MonitorPolicy:
     isolated_nonfinite_grads: int = 1
     """Non-finite gradient norms in a run that are worth no more than an info: an fp16 loss
     scaler skips such a step by design."""
+    isolated_nonfinite_share: float = 0.01
+    """The same as a share of the logged norms, where that is more: the scaler tries a larger scale
+    every 2000 steps (``growth_interval`` of torch.amp.GradScaler), and each try may cost a row."""
+    scaler_rows: int = 5
+    """First logged rows whose norms an fp16 run may lose while the scaler, which begins at 65536,
+    halves its scale down to one that fits (inferred): an info, where all later ones are finite …"""
+    scaler_rows_of: int = 20
+    """… and the record has so many norms."""
     nonfinite_grad_share: float = 0.5
     """Share of the logged gradient norms from which on non-finite ones (more than the isolated)
     are an error. The Trainer replaces a non-finite loss by a running mean in its logs while it

@@ -8,6 +8,7 @@ from gradience.core.monitoring.audit_advice import audit_advice
 from gradience.core.monitoring.gap import Gap
 from gradience.core.monitoring.policy import MonitorPolicy
 from gradience.core.severity import Severity
+from gradience.core.signals.objective import Objective
 from gradience.core.signals.pipeline import RunSignals
 from gradience.core.telemetry.events import Recommendation
 
@@ -66,7 +67,8 @@ def _memorization(gap: Gap, policy: MonitorPolicy) -> Iterator[Recommendation]:
 
 
 def _log_evals(signals: RunSignals, policy: MonitorPolicy) -> Iterator[Recommendation]:
-    if signals.evals.n_evals or not signals.loss.n:
+    measured = signals.evals.n_evals or not signals.loss.n
+    if measured or signals.objective.kind is Objective.REINFORCEMENT:
         return
     yield Recommendation(
         severity=Severity.INFO,

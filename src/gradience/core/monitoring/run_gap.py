@@ -15,6 +15,12 @@ LABEL_SMOOTHING = "label_smoothing_factor"
 """Name, in the training part's extras, of the label smoothing."""
 
 
+REGRESSION_METRICS = frozenset(
+    {"mse", "rmse", "mae", "mape", "r2", "r2_score", "pearson", "pearsonr", "spearmanr"}
+)
+"""Metrics of evaluations that score numbers."""
+
+
 def run_gap(signals: RunSignals, policy: GapPolicy | None = None) -> Gap:
     """exp(held-out loss - training loss) of a run, or why there is none.
 
@@ -29,7 +35,7 @@ def run_gap(signals: RunSignals, policy: GapPolicy | None = None) -> Gap:
     policy = policy or GapPolicy()
     objective = signals.objective
     gap = perplexity_gap(signals.evals, signals.loss, policy)
-    if objective.kind is not Objective.SUPERVISED and gap.held_out_split is not None:
+    if objective.kind is not Objective.SUPERVISED:
         kind = f"{objective.kind.value} learning ({objective.because})"
         return Gap(reason=f"this is {kind}: its training loss is no cross-entropy")
     if gap.value is None:
@@ -50,6 +56,9 @@ def _doubts(signals: RunSignals, gap: Gap, policy: GapPolicy) -> Iterator[str]:
             "labels are scored: the exponential of their loss is no perplexity of a language "
             "model, and confident mistakes alone make it large"
         )
+    scored = {n for e in signals.evals.splits if e.split == gap.held_out_split for n in e.metrics}
+    if not REGRESSION_METRICS.isdisjoint(scored):
+        yield "numbers are predicted: the exponential of their loss is no perplexity"
     config = signals.run.config
     smoothing = config.training.extras.get(LABEL_SMOOTHING) if config else None
     if isinstance(smoothing, int | float) and smoothing > 0:

@@ -64,11 +64,18 @@ def rows_of(step: Ints, ts: Floats, epoch: Floats, values: Mapping[str, Floats])
     """
     columns = {}
     for name, given in values.items():
-        # Adding zero makes one of the two zeros, which otherwise compare equal and differ.
-        value = np.where(np.isfinite(given), given + 0.0, np.nan)
+        value = _finite(given)
         columns[name] = ColumnHistory(value, value, value, step, step)
-    known_ts, known_epoch = (np.where(np.isfinite(a), a + 0.0, np.nan) for a in (ts, epoch))
-    return Buckets(1, step.size, step, step, known_ts, known_epoch, columns)
+    return Buckets(1, step.size, step, step, _finite(ts), _finite(epoch), columns)
+
+
+def _finite(values: Floats) -> Floats:
+    """The values with NaN for what is not finite.
+
+    Adding zero makes one of the two zeros, which otherwise compare equal and differ.
+    """
+    finite = np.isfinite(values)
+    return values + 0.0 if finite.all() else np.where(finite, values + 0.0, np.nan)
 
 
 def appended(buckets: Buckets, rows: Buckets, capacity: int) -> Buckets:
@@ -110,11 +117,12 @@ def _grouped(rows: Buckets, size: int, begun: int) -> Buckets:
     columns = {}
     for name, column in rows.columns.items():
         value, known = column.value, ~np.isnan(column.value)
-        least = _first_place(np.where(known, value, np.inf), size, begun, groups)
-        most = _first_place(np.where(known, -value, np.inf), size, begun, groups)
+        whole = bool(known.all())
+        least = _first_least(value if whole else np.where(known, value, np.inf), size, begun)
+        most = _first_most(value if whole else np.where(known, value, -np.inf), size, begun)
         some = known[least]
         columns[name] = ColumnHistory(
-            value=value[ends] if known.all() else _last_known(value, starts),
+            value=_last_of(value, starts, ends),
             low=value[least],
             high=value[most],
             low_step=np.where(some, column.low_step[least], NO_STEP),
@@ -124,18 +132,42 @@ def _grouped(rows: Buckets, size: int, begun: int) -> Buckets:
         rows,
         first_step=rows.first_step[starts],
         last_step=rows.last_step[ends],
-        ts=_last_known(rows.ts, starts),
-        epoch=_last_known(rows.epoch, starts),
+        ts=_last_of(rows.ts, starts, ends),
+        epoch=_last_of(rows.epoch, starts, ends),
         columns=columns,
     )
 
 
-def _first_place(keys: Floats, size: int, begun: int, groups: int) -> Ints:
+def _last_of(values: Floats, starts: Ints, ends: Ints) -> Floats:
+    """The same as :func:`_last_known`, sooner where each group's last value is known."""
+    last = values[ends]
+    return _last_known(values, starts) if np.isnan(last).any() else last
+
+
+def _first_least(keys: Floats, size: int, begun: int) -> Ints:
     """The place of the smallest key of each group, the first of equal ones."""
-    padded = np.full(groups * size, np.inf)
-    padded[begun : begun + keys.size] = keys
-    within = np.argmin(padded.reshape(groups, size), axis=1)
-    places: Ints = within + np.arange(groups) * size - begun
+    return _places(np.argmin(_matrix(keys, size, begun, np.inf), axis=1), size, begun)
+
+
+def _first_most(keys: Floats, size: int, begun: int) -> Ints:
+    """The place of the largest key of each group, the first of equal ones."""
+    return _places(np.argmax(_matrix(keys, size, begun, -np.inf), axis=1), size, begun)
+
+
+def _matrix(keys: Floats, size: int, begun: int, fill: float) -> Floats:
+    """The keys with one group to a row, the first from ``begun`` on; ``fill`` elsewhere."""
+    groups = -(-(begun + keys.size) // size)
+    if begun or keys.size < groups * size:
+        padded = np.empty(groups * size)
+        padded[:begun] = fill
+        padded[begun : begun + keys.size] = keys
+        padded[begun + keys.size :] = fill
+        keys = padded
+    return keys.reshape(groups, size)
+
+
+def _places(within: Ints, size: int, begun: int) -> Ints:
+    places: Ints = within + np.arange(within.size) * size - begun
     # A first group of unknown values and padding points before the first row.
     return np.maximum(places, 0)
 

@@ -64,7 +64,9 @@ def eval_histories() -> Analyzer[EvalHistoryState, tuple[EvalHistory, ...]]:
 
 def _update(state: EvalHistoryState, batch: Batch) -> EvalHistoryState:
     mask = batch.loss.finite()
-    losses, positions = batch.loss.values[mask], batch.position[mask]
+    losses, positions = batch.loss.values, batch.position
+    if not mask.all():
+        losses, positions = losses[mask], positions[mask]
     rows: dict[str, list[_Row]] = {}
     for position, event in batch.others:
         if not isinstance(event, Eval):

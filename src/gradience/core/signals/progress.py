@@ -153,6 +153,10 @@ def _add(state: ProgressState, batch: Batch, start: int, stop: int) -> ProgressS
 
 def _with_place(state: ProgressState, batch: Batch) -> ProgressState:
     """The last step, and the last that has an epoch above zero beside it."""
+    if batch.n_steps:
+        step, epoch = int(batch.step[-1]), float(batch.epoch.values[-1])
+        if step > 0 and epoch > 0 and math.isfinite(epoch):
+            return attrs.evolve(state, step=step, epoch=(step, epoch))
     known = np.flatnonzero(batch.step >= 0)
     if not known.size:
         return state

@@ -82,6 +82,14 @@ class _Marks(NamedTuple):
     is_eval: Mask
 
 
+def _after(timing: StepTiming, step: Ints, ts: Floats) -> _Marks:
+    """Training steps alone, after the mark."""
+    if timing.mark is not None:
+        step = np.append(timing.mark.step, step)
+        ts = np.append(timing.mark.ts, ts)
+    return _Marks(step, ts, np.zeros(step.size, dtype=np.bool_))
+
+
 def _marks(timing: StepTiming, batch: Batch) -> _Marks:
     usable = (batch.step >= 0) & np.isfinite(batch.ts)
     evals = [
@@ -92,6 +100,8 @@ def _marks(timing: StepTiming, batch: Batch) -> _Marks:
         and event.step >= 0
         and math.isfinite(event.ts)
     ]
+    if not evals:
+        return _after(timing, batch.step[usable], batch.ts[usable])
     place = np.array([place for place, _, _ in evals], dtype=np.int64)
     order = np.argsort(np.concatenate([batch.position[usable], place]), kind="stable")
     step = np.concatenate([batch.step[usable], np.array([s for _, s, _ in evals], dtype=np.int64)])

@@ -98,3 +98,8 @@ def test_a_run_that_climbs_from_its_first_rows_diverges() -> None:
     found = only(alerts(signals_of(loss)))
     assert found.severity is Severity.ERROR
     assert found.first_step == 4
+
+
+def test_a_run_lost_at_once_by_less_than_four_times_is_an_info() -> None:
+    found = only(alerts(signals_of([3.4, *(4.1 * calm(60)[20:])])))
+    assert (found.severity, found.first_step) == (Severity.INFO, 2)

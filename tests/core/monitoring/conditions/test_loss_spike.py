@@ -114,3 +114,23 @@ def test_thresholds_are_the_policys() -> None:
     policy = LossSpikePolicy(lone_warning_ratio=100.0)
     found = only(list(find_loss_spike(signals_of(spiked(20.0)), policy)))
     assert found.severity is Severity.INFO
+
+
+def test_one_row_far_above_all_others_of_a_short_record_is_an_info() -> None:
+    found = only(alerts(signals_of([1.9, 1.5, 1.35, 1.3, 6.0, 1.25, 1.2])))
+    assert found.severity is Severity.INFO
+    assert found.message.startswith("the training loss jumped once, to 6 at step 5, 4.21 x")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        [1.9, 1.5, 6.0, 1.3, 1.2, 1.2],
+        [1.9, 1.5, 1.4, 1.3, 1.2, 6.0],
+        [1.9, 1.5, 1.4, 4.0, 1.2, 1.2],
+        [1.9, 1.5, 1.4, 6.0, 1.2],
+    ],
+    ids=["among the first", "the last", "too low", "too few"],
+)
+def test_other_rows_of_short_records_are_none(loss: list[float]) -> None:
+    assert alerts(signals_of(loss)) == []

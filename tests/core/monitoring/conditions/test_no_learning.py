@@ -8,6 +8,7 @@ import pytest
 from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.conditions.no_learning import NoLearningPolicy, find_no_learning
 from gradience.core.severity import Severity
+from gradience.core.signals.objective import ObjectiveSignal
 from gradience.core.signals.pipeline import RunSignals
 from gradience.core.signals.progress import ProgressSignal
 from tests.core.monitoring.conditions.training_curves import Numbers, calm, only, signals_of
@@ -37,7 +38,7 @@ def test_a_noisier_one_is_an_info_and_a_wild_one_nothing() -> None:
 def test_a_loss_that_rests_at_ln_2_has_collapsed() -> None:
     wild = 0.7 + 0.2 * np.random.default_rng(1).standard_normal(40)
     found = only(alerts(signals_of(np.concatenate([wild, np.full(160, 0.6932)]))))
-    assert "which is ln 2" in found.message
+    assert "rests at 0.6932: ln 2 = 0.6931 is what guessing" in found.message
     assert found.context["at_chance"] is True
 
 
@@ -83,8 +84,36 @@ def test_few_rows_tell_where_they_are_the_whole_run(fraction: float | None, foun
     assert len(alerts(signals)) == found
 
 
-def test_ln_2_is_what_the_policy_says() -> None:
-    assert NoLearningPolicy().chance_loss == math.log(2)
+@pytest.mark.parametrize(("labels", "classes"), [(True, 3), (True, 10), (False, 3)])
+def test_a_loss_that_rests_at_ln_n_has_collapsed_where_labels_are_scored(
+    *, labels: bool, classes: int
+) -> None:
+    fell = np.concatenate([np.linspace(3, math.log(classes), 50), np.full(60, math.log(classes))])
+    signals = signals_of(fell)
+    signals = signals._replace(objective=ObjectiveSignal(classification=labels))
+    found = alerts(signals)
+    assert [f": ln {classes} = " in alert.message for alert in found] == [True] * labels
+
+
+def test_gradient_norms_of_zero_are_told_whatever_the_noise() -> None:
+    noisy = flat(60, 0.3)
+    found = only(alerts(signals_of(noisy, grad_norm=np.zeros(60))))
+    assert found.severity is Severity.WARNING
+    assert found.message.startswith("every logged gradient norm is exactly 0 and ")
+    assert found.context["dead_gradients"] is True
+    assert alerts(signals_of(noisy, grad_norm=np.append(np.zeros(59), 0.1))) == []
+
+
+def test_a_trainer_that_logs_no_true_gradient_norm_may_still_learn() -> None:
+    assert alerts(signals_of(calm(60), grad_norm=np.zeros(60))) == []
+
+
+def test_what_may_have_been_learned_in_the_first_rows_is_an_info() -> None:
+    """Seeds of a fall by a tenth within three rows, and rest at a noise of 6 %."""
+    shape = 0.85 + 0.12 * np.exp(-np.arange(60) / 3)
+    runs = [shape * (1 + 0.06 * np.random.default_rng(k).standard_normal(60)) for k in range(40)]
+    loud = [a for run in runs for a in alerts(signals_of(run)) if a.severity is Severity.WARNING]
+    assert len(loud) <= 6
 
 
 def test_a_loss_that_rises_a_little_is_told() -> None:

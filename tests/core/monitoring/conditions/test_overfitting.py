@@ -27,8 +27,7 @@ def test_a_lasting_rise_while_training_falls_is_a_warning_with_the_numbers() -> 
     assert (alert.context["best_step"], alert.context["best_loss"]) == (300, 0.5)
     assert alert.context["rise_share"] == pytest.approx(0.3)
     assert "best at step 300 (0.5)" in alert.message
-    assert "stands 30% above it" in alert.message
-    assert "keep the checkpoint of step 300 (load_best_model_at_end)" in alert.message
+    assert "stands 30 % above it" in alert.message
     losses, train = alert.series
     assert (losses.name, losses.value) == ("eval_loss", RISES)
     assert train.name == "train_loss_smoothed"
@@ -134,3 +133,13 @@ def test_the_thresholds_are_the_policys() -> None:
     assert [*find_overfitting(eval_run(RISES), OverfittingPolicy(noise=1e6))] != []
     deaf = OverfittingPolicy(slight_rise=0.5, tiny_rise=0.5)
     assert [*find_overfitting(eval_run(RISES), deaf)] == []
+
+
+@pytest.mark.parametrize(
+    ("losses", "severity"),
+    [((0.30, 0.33, 0.41, 0.48), Severity.WARNING), ((0.40, 0.41, 0.55), Severity.INFO)],
+)
+def test_a_loss_that_rises_faster_and_faster_lasts_though_it_began_slowly(
+    losses: tuple[float, ...], severity: Severity
+) -> None:
+    assert only([*find_overfitting(eval_run(losses))]).severity is severity

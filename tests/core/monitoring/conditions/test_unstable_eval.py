@@ -50,7 +50,7 @@ def test_of_several_unnamed_sets_it_is_an_info_that_names_them() -> None:
     events = [e for split in ("a", "b") for e in eval_events(SWINGS, split=split)]
     (alert,) = find_unstable_eval(run_signals([batch(*events)]))
     assert alert.severity is Severity.INFO
-    assert alert.context["splits"] == ["a", "b"]
+    assert alert.context["splits"] == ["b", "a"]
 
 
 def test_the_losses_of_reinforcement_learning_are_not_judged() -> None:

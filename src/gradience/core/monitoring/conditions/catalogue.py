@@ -1,8 +1,10 @@
 """Every condition that the monitor looks for, with its policy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import attrs
+import numpy as np
 
 from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.conditions.divergence import DivergencePolicy, find_divergence
@@ -31,6 +33,7 @@ from gradience.core.monitoring.conditions.unstable_eval import (
     find_unstable_eval,
 )
 from gradience.core.monitoring.conditions.zero_loss import ZeroLossPolicy, find_zero_loss
+from gradience.core.severity import Severity
 from gradience.core.signals.pipeline import RunSignals
 
 
@@ -51,6 +54,28 @@ class ConditionPolicies:
     throughput_drop: ThroughputDropPolicy = ThroughputDropPolicy()
 
 
+_Finder = Callable[[RunSignals, ConditionPolicies], Iterator[MonitorAlert]]
+
+CONDITIONS: Mapping[str, _Finder] = MappingProxyType(
+    {
+        "zero_loss": lambda run, all_: find_zero_loss(run, all_.zero_loss),
+        "divergence": lambda run, all_: find_divergence(run, all_.divergence),
+        "loss_spike": lambda run, all_: find_loss_spike(run, all_.loss_spike),
+        "no_learning": lambda run, all_: find_no_learning(run, all_.no_learning),
+        "near_zero_train_loss": lambda run, all_: find_near_zero_train_loss(
+            run, all_.near_zero_train_loss
+        ),
+        "grad_norm_outlier": lambda run, all_: find_grad_norm_outlier(run, all_.grad_norm_outlier),
+        "extreme_lr": lambda run, all_: find_extreme_lr(run, all_.extreme_lr),
+        "lr_discontinuity": lambda run, all_: find_lr_discontinuity(run, all_.lr_discontinuity),
+        "overfitting": lambda run, all_: find_overfitting(run, all_.overfitting),
+        "unstable_eval": lambda run, all_: find_unstable_eval(run, all_.unstable_eval),
+        "throughput_drop": lambda run, all_: find_throughput_drop(run, all_.throughput_drop),
+    }
+)
+"""Code → what finds it, with its own part of the policies."""
+
+
 def condition_alerts(signals: RunSignals, policies: ConditionPolicies) -> Iterator[MonitorAlert]:
     """Every condition that holds of a run, each once.
 
@@ -59,16 +84,20 @@ def condition_alerts(signals: RunSignals, policies: ConditionPolicies) -> Iterat
         policies: The thresholds.
 
     Yields:
-        The alerts; none for a healthy run.
+        The alerts; none for a healthy run. ``condition_failed`` (warning) for a condition whose
+        arithmetic failed on this record: the others are judged all the same.
     """
-    yield from find_zero_loss(signals, policies.zero_loss)
-    yield from find_divergence(signals, policies.divergence)
-    yield from find_loss_spike(signals, policies.loss_spike)
-    yield from find_no_learning(signals, policies.no_learning)
-    yield from find_near_zero_train_loss(signals, policies.near_zero_train_loss)
-    yield from find_grad_norm_outlier(signals, policies.grad_norm_outlier)
-    yield from find_extreme_lr(signals, policies.extreme_lr)
-    yield from find_lr_discontinuity(signals, policies.lr_discontinuity)
-    yield from find_overfitting(signals, policies.overfitting)
-    yield from find_unstable_eval(signals, policies.unstable_eval)
-    yield from find_throughput_drop(signals, policies.throughput_drop)
+    for code, find in CONDITIONS.items():
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found = tuple(find(signals, policies))
+        except (ArithmeticError, ValueError, IndexError) as error:
+            yield MonitorAlert(
+                severity=Severity.WARNING,
+                code="condition_failed",
+                message=f"{code} could not be judged of this record ({type(error).__name__}): "
+                "please report it with the log",
+                context={"condition": code},
+            )
+        else:
+            yield from found

@@ -122,11 +122,11 @@ def _too_large(signals: RunSignals, peak: _Peak, policy: ExtremeLrPolicy) -> Mon
     severity = Severity.ERROR if peak.value >= policy.absurd else Severity.WARNING
     at = "" if peak.step is None else f" (step {peak.step})"
     where = "" if peak.row is not None else "configured "
-    message = f"the {where}learning rate reaches {peak.value:.3g}{at}, {policy.high:g} and above"
+    message = f"the {where}learning rate reaches {peak.value:.3g}{at}, beyond {policy.high:g}"
     if _improved(signals.history.loss.value, policy):
         message += "; the loss falls all the same: an optimizer that scales its rate itself?"
         return _alert(signals, Severity.INFO, message, peak, policy.high)
-    message += ": twenty times what fine-tuning with an Adam-like optimizer takes, and more"
+    message += ": more than twenty times what fine-tuning with an Adam-like optimizer takes"
     return _alert(signals, severity, message, peak, policy.high)
 
 

@@ -13,6 +13,7 @@ from gradience.core.monitoring.conditions.excursions import (
 )
 from gradience.core.monitoring.conditions.robust import Points, finite_points, median
 from gradience.core.monitoring.conditions.series import alert_series, known_step
+from gradience.core.monitoring.wording import multiple
 from gradience.core.numbers import counted
 from gradience.core.severity import Severity
 from gradience.core.signals.history import History
@@ -93,8 +94,7 @@ def _alert(
     at = "" if step is None else f" at step {step}"
     first, last = int(points.row[outliers[0].start]), int(points.row[outliers[-1].stop - 1])
     loss = (
-        f"the loss jumped with {jumps} of them: clip the gradients (max_grad_norm) or look at the "
-        "batches of those steps"
+        f"the loss jumped with {jumps} of them"
         if jumps
         else "the loss did not follow, so clipping (max_grad_norm) bore it"
     )
@@ -102,7 +102,7 @@ def _alert(
         severity=_severity(signals, points, outliers, jumps, policy),
         code="grad_norm_outlier",
         message=f"{counted(len(outliers), 'gradient norm')} far outside the run's own, the "
-        f"largest {worst.height:.4g}{at}, {worst.ratio:.3g} x its level of {worst.level:.3g}; "
+        f"largest {worst.height:.4g}{at}, {multiple(worst.ratio)} its level of {worst.level:.3g}; "
         f"{loss}",
         first_step=known_step(int(history.first_step[first])),
         last_step=known_step(int(history.last_step[last])),

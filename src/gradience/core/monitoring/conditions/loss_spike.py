@@ -1,5 +1,6 @@
 """Loss spikes: isolated jumps of the training loss that come back."""
 
+import math
 from collections.abc import Iterator
 
 import attrs
@@ -12,9 +13,9 @@ from gradience.core.monitoring.conditions.excursions import (
     find_excursions,
 )
 from gradience.core.monitoring.conditions.restarts import follows, restarted_rows
-from gradience.core.monitoring.conditions.robust import Points, finite_points
+from gradience.core.monitoring.conditions.robust import Points, finite_points, median
 from gradience.core.monitoring.conditions.series import alert_series, known_step
-from gradience.core.numbers import counted
+from gradience.core.monitoring.wording import multiple
 from gradience.core.severity import Severity
 from gradience.core.signals.history import History
 from gradience.core.signals.objective import Objective
@@ -89,6 +90,12 @@ class LossSpikePolicy:
     never more than an info (inferred)."""
     isolated_rows: int = 2
     """The same in rows, where that is more."""
+    few_rows: int = 6
+    """In a record of fewer rows than have a level of their own, but of this many, …"""
+    few_first: int = 3
+    """… one after the first so many and before the last …"""
+    few_ratio: float = 2.5
+    """… that is this many times any other is a jump: info (inferred)."""
     after_restart: int = 5
     """Rows after a restart whose jumps belong to it (inferred)."""
     source: str = (
@@ -113,7 +120,8 @@ def find_loss_spike(
     points = finite_points(signals.history.loss)
     if signals.objective.kind is Objective.REINFORCEMENT or not points.n or points.low.min() < 0:
         return
-    spikes = _excursions(points, policy)
+    few = points.n < policy.excursion.min_rows
+    spikes = _lone_jump(points, policy) if few else _excursions(points, policy)
     if not spikes:
         return
     mean = _mean_without(points, spikes)
@@ -142,6 +150,18 @@ def _excursions(points: Points, policy: LossSpikePolicy) -> tuple[Excursion, ...
     return tuple(sorted(found))
 
 
+def _lone_jump(points: Points, policy: LossSpikePolicy) -> tuple[Excursion, ...]:
+    """The one row of a short record that stands far above all others."""
+    at = int(np.argmax(points.high))
+    height, others = float(points.high[at]), np.delete(points.high, at)
+    enough = points.n >= policy.few_rows and policy.few_first <= at < points.n - 1
+    if not enough or height < policy.few_ratio * others.max() or others.max() <= 0:
+        return ()
+    before, after = median(points.value[:at]), median(points.value[at + 1 :])
+    score = math.log(height / others.max()) / policy.excursion.scale_floor
+    return (Excursion(at, at + 1, at, height, before, after, score),)
+
+
 def _mean_without(points: Points, spikes: tuple[Excursion, ...]) -> float:
     """The mean loss of the rows that are in no spike."""
     calm = np.ones(points.n, dtype=np.bool_)
@@ -153,6 +173,8 @@ def _mean_without(points: Points, spikes: tuple[Excursion, ...]) -> float:
 def _severity(
     points: Points, spikes: tuple[Excursion, ...], mean: float, policy: LossSpikePolicy
 ) -> Severity:
+    if points.n < policy.excursion.min_rows:
+        return Severity.INFO
     rows = sum(spike.stop - spike.start for spike in spikes)
     if len(spikes) > 1 and rows > max(policy.isolated_share * points.n, policy.isolated_rows):
         return Severity.INFO
@@ -190,8 +212,8 @@ def _alert(
     return MonitorAlert(
         severity=_severity(points, spikes, mean, policy),
         code="loss_spike",
-        message=f"the training loss jumped {counted(len(spikes), 'time')}, highest to "
-        f"{worst.height:.4g}{at}, {worst.ratio:.3g} x its level of {worst.level:.4g}, {back}",
+        message=f"the training loss jumped {_times(len(spikes))} to "
+        f"{worst.height:.4g}{at}, {multiple(worst.ratio)} its level of {worst.level:.4g}, {back}",
         first_step=known_step(int(history.first_step[first])),
         last_step=known_step(int(history.last_step[last])),
         context={
@@ -206,3 +228,7 @@ def _alert(
         series=alert_series(history, "loss", "grad_norm", first_row=row, last_row=row),
         source=policy.source,
     )
+
+
+def _times(count: int) -> str:
+    return "once," if count == 1 else f"{count} times, highest"

@@ -123,7 +123,7 @@ def unexplained_moves(history: History, policy: LrMovePolicy) -> tuple[Move, ...
 def _second_rise(rates: _Rates, policy: LrMovePolicy) -> tuple[Move, ...]:
     """The first smooth rise after the rate had fallen."""
     top = np.maximum.accumulate(rates.lr)
-    fallen = rates.lr < policy.fallen * top
+    fallen = (top > 0) & (rates.lr < policy.fallen * top)
     if not fallen.any():
         return ()
     start = int(np.argmax(fallen))

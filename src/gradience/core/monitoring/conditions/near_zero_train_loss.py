@@ -101,8 +101,7 @@ def _alert(
         severity=severity,
         code="near_zero_train_loss",
         message=f"the training loss has settled at {level:.3g}{since}, from {first:.3g} at the "
-        "start: the set is memorised or trivial, so look at held-out data, train fewer epochs, or "
-        "check that the inputs do not contain the answers",
+        "start: the set is memorised or trivial, or the inputs contain the answers",
         first_step=step,
         last_step=known_step(int(history.last_step[last])),
         context={"level": level, "first": first, "rows": tail * history.rows_per_bucket},

@@ -53,7 +53,8 @@ class OverfittingPolicy:
     after the best …"""
     plain: float = 4.0
     """… unless the rise from the level about the best is so many standard deviations of the
-    noise: then it may have begun of late."""
+    noise: then it may have begun of late. A loss that only rises after its best, and does so
+    faster and faster, lasts too: info after two evaluations, warning after ``level_of``."""
     train_rise: float = 0.02
     """Share by which the smoothed training loss may have risen since the best evaluation, its
     noise: where it rose further, training itself went wrong."""
@@ -77,6 +78,8 @@ class Rise(NamedTuple):
     """The lowest level of neighbouring evaluations: the best without its luck."""
     noise: float
     """Standard deviation of the evaluations about their trend."""
+    lasting: bool
+    """Whether it has lasted, rather than just been seen to grow."""
     train_then: float
     train_now: float
 
@@ -120,7 +123,8 @@ def _is_sure(rise: Rise, policy: OverfittingPolicy) -> bool:
     much &= rise.nats >= policy.least_rise
     swings = swings_of(rise.points, policy.unstable)
     swinging = swings is not None and swings.many
-    return known and much and after >= policy.least_after and not swinging
+    told = after >= (policy.least_after if rise.lasting else policy.level_of)
+    return known and much and told and not swinging
 
 
 def _rise(points: EvalPoints, policy: OverfittingPolicy) -> Rise | None:
@@ -139,14 +143,15 @@ def _rise(points: EvalPoints, policy: OverfittingPolicy) -> Rise | None:
         return None
     about = _about_best(points.loss)
     since = after.size if level - about < policy.plain * noise else 0
-    lasting = after[-max(policy.level_of, (since + 1) // 2) :]
-    if lasting.min() < best + policy.lasting * nats:
+    last = after[-max(policy.level_of, (since + 1) // 2) :]
+    lasting = bool(last.min() >= best + policy.lasting * nats)
+    if not lasting and (after.size < policy.least_after or (np.diff(after) < 0).any()):
         return None
     then, now = float(points.train[points.best]), float(points.train[-1])
     holds = np.isfinite(then) and now <= (1 + policy.train_rise) * then
     if np.isfinite(now) and not holds and now > policy.train_far_below * level:
         return None
-    return Rise(points, level, nats, share, about, noise, then, now)
+    return Rise(points, level, nats, share, about, noise, lasting, then, now)
 
 
 def _about_best(loss: Floats) -> float:
@@ -179,11 +184,11 @@ def _alert(rise: Rise, rises: list[Rise], *, sure: bool, named: bool) -> Monitor
     others = [other.points.split for other in rises if other is not rise]
     more = f"; so do {', '.join(others)}" if others else ""
     doubt = "" if named else " (of several evaluation sets none is named as the held-out one)"
-    keep = "" if step is None else f": keep the checkpoint of step {step} (load_best_model_at_end)"
     message = (
         f"{what} was best{where} ({points.loss[points.best]:.4g}) and stands "
-        f"{rise.share:.0%} above it ({rise.level:.4g}), {counted(after, 'evaluation')} later"
-        f"{doubt}, while the training loss {_training(rise)}{more}{keep}"
+        f"{100 * rise.share:.0f} % above it ({rise.level:.4g}), "
+        f"{counted(after, 'evaluation')} later{doubt}, "
+        f"while the training loss {_training(rise)}{more}"
     )
     return MonitorAlert(
         severity=Severity.WARNING if sure else Severity.INFO,

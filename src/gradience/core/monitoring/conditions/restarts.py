@@ -27,7 +27,7 @@ def restarted_rows(history: History) -> Ints:
     lr = history.lr.value
     rises = np.zeros(max(lr.size - 1, 0), dtype=np.bool_)
     was_falling = lr[1:-1] < lr[:-2]
-    rises[1:] = was_falling & (lr[2:] > RATE_JUMP * lr[1:-1])
+    rises[1:] = was_falling & (lr[2:] / RATE_JUMP > lr[1:-1])
     return _rare(np.union1d(_backward(history), np.flatnonzero(rises) + 1), history)
 
 

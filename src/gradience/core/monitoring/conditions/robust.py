@@ -16,6 +16,9 @@ MAD_TO_SIGMA = 1.4826
 MEDIAN_VARIANCE = math.pi / 2
 """Variance of a median over that of a mean of the same Gaussian values (asymptotic)."""
 
+EXTREME = 1e100
+"""No loss and no gradient norm is that large or that near to zero."""
+
 POSITIVE_FLOOR = 1e-9
 """Share of the mean below which a value counts as this share, where a logarithm is taken."""
 
@@ -46,9 +49,21 @@ class Points:
 
 
 def finite_points(column: ColumnHistory) -> Points:
-    """The rows of a column that have a finite value; none for a column never logged."""
+    """The rows of a column that have a finite value; none for a column never logged.
+
+    Magnitudes beyond :data:`EXTREME` count as that, below its reciprocal as 0: so no ratio and no
+    product of two values leaves the range of floats.
+    """
     row = np.flatnonzero(np.isfinite(column.value))
-    return Points(row, column.value[row], column.low[row], column.high[row])
+    return Points(row, *(_tamed(part[row]) for part in (column.value, column.low, column.high)))
+
+
+def _tamed(values: Floats) -> Floats:
+    sizes = np.abs(values)
+    if not ((sizes > EXTREME) | ((sizes < 1 / EXTREME) & (sizes > 0))).any():
+        return values
+    held: Floats = np.where(sizes < 1 / EXTREME, 0.0, np.clip(values, -EXTREME, EXTREME))
+    return held
 
 
 def median(values: Floats) -> float:

@@ -148,9 +148,8 @@ def _alert(swinging: list[Swings], *, sure: bool) -> MonitorAlert:
     low, high = float(points.loss[list(turns)].min()), float(points.loss[list(turns)].max())
     message = (
         f"{split_name(points.split)} swings {len(turns) - 1} times between {low:.4g} and "
-        f"{high:.4g}, by up to {first.largest / first.middle:.0%} of its median "
-        f"{first.middle:.4g}, without trend{more}: compare checkpoints by more than one "
-        "evaluation, and try a lower learning rate or a larger evaluation set"
+        f"{high:.4g}, by up to {100 * first.largest / first.middle:.0f} % of its median "
+        f"{first.middle:.4g}, without trend{more}"
     )
     return MonitorAlert(
         severity=Severity.WARNING if sure else Severity.INFO,
