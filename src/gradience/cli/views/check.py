@@ -59,7 +59,8 @@ def _config_table(report: CheckReport) -> Table:
     shown = ", ".join(sorted(targets)) if isinstance(targets, tuple) else targets
     table = plain_table("setting", "value")
     table.show_header = False
-    table.columns[1].justify = "left"
+    names, values = table.columns
+    names.no_wrap, values.no_wrap, values.justify = True, False, "left"
     rows = (
         ("model", config.model_name),
         ("task", _joined(config.dataset_name, config.task_profile.value)),

@@ -196,6 +196,7 @@ RULES = (
         judge=_nan_filter,
         speaks="training: {extras: {logging_nan_inf_filter: true}}",
         silent="training: {extras: {logging_nan_inf_filter: false}}",
+        optional=True,
     ),
 )
 """The rules of this family, in the order in which they are reported."""
