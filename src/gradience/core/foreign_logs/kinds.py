@@ -2,6 +2,9 @@
 
 from enum import Enum
 
+HEAD_BYTES = 64 * 2**10
+"""First bytes that are looked at to tell the kind of a file."""
+
 
 class LogFileKind(Enum):
     """What wrote a log; the value stands under ``converted_from`` in the run's ``meta``."""

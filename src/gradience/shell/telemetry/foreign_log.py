@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from gradience.core.errors import TelemetryError
 from gradience.core.foreign_logs.convert import convert_rows
-from gradience.core.foreign_logs.kinds import LogFileKind
+from gradience.core.foreign_logs.kinds import HEAD_BYTES, LogFileKind
 from gradience.core.foreign_logs.lines import row_of_line
 from gradience.core.foreign_logs.peft_results import convert_peft_result
 from gradience.core.foreign_logs.recognise import (
@@ -31,7 +31,6 @@ from gradience.core.telemetry.issues import (
     torn_line,
 )
 from gradience.shell.telemetry.reader import BATCH_EVENTS, MAX_LINE_BYTES
-from gradience.shell.telemetry.run_log import HEAD_BYTES
 
 MAX_DOCUMENT_BYTES = 512 * 2**20
 """Largest JSON document that is read: a trainer state of some millions of rows."""

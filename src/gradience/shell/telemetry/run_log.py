@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from gradience.core.foreign_logs.kinds import LogFileKind
+from gradience.core.foreign_logs.kinds import HEAD_BYTES, LogFileKind
 from gradience.core.signals.batch import Batch
 from gradience.core.telemetry.events import AnyEvent
 from gradience.core.telemetry.issues import TelemetryIssue
 from gradience.shell.telemetry.reader import BATCH_EVENTS, TelemetryReader
-
-HEAD_BYTES = 64 * 2**10
-"""First bytes that are looked at to tell the kind of a file."""
 
 V1_MARK = b"gradience.vnext.telemetry/v"
 """Stands in every record of telemetry."""
