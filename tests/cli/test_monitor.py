@@ -1,5 +1,6 @@
 """``gradience monitor``."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -150,3 +151,20 @@ def test_a_timeout_without_follow_is_refused(cli: Cli, tmp_path: Path) -> None:
     result = cli("monitor", tmp_path / "run.jsonl", "--timeout", "5")
     assert (result.code, result.out) == (2, "")
     assert "--timeout: expected --follow beside it" in result.err
+
+
+def test_a_run_under_way_tells_its_speed_and_the_time_left(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "trainer_log.jsonl"
+    rows = [
+        {
+            "current_steps": step,
+            "total_steps": 1000,
+            "loss": 2.0,
+            "elapsed_time": f"0:{step // 10:02}:00",
+        }
+        for step in range(10, 200, 10)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    shown = cli("monitor", path).out
+    assert "steps 10 to 190 of 1000, 0:19:00" in shown
+    assert "0.167 steps/s, 1:21:00 left at this speed" in shown

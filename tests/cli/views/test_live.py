@@ -12,10 +12,10 @@ from gradience.cli.views.live import (
     LiveFrame,
     LiveStatus,
     ago,
-    duration,
     progress_line,
     render_live,
 )
+from gradience.cli.views.parts import duration
 from gradience.cli.views.sparkline import ASCII, BLOCKS, Alphabet
 from gradience.core.config.snapshot import ConfigSnapshot
 from gradience.core.monitoring.alert import MonitorAlert

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from gradience.cli.views.folding import folded, one_line, wrapped
-from gradience.cli.views.parts import STYLES, number
+from gradience.cli.views.parts import STYLES, duration, number
 from gradience.cli.views.sparkline import BLOCKS, Alphabet, sparkline
 from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.report import MonitorReport
@@ -153,15 +153,6 @@ def alert_line(alert: MonitorAlert) -> Text:
         f"  {steps}: " if steps else "  ",
         alert.message,
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as ``h:mm:ss``, or with days where they are many."""
-    whole = round(seconds)
-    days, rest = divmod(whole, 86_400)
-    hours, rest = divmod(rest, 3_600)
-    clock = f"{hours}:{rest // 60:02}:{rest % 60:02}"
-    return f"{days} d {clock}" if days else clock
 
 
 def ago(seconds: float) -> str:

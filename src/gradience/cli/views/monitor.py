@@ -7,6 +7,7 @@ from rich.text import Text
 
 from gradience.cli.views.parts import (
     NOTHING,
+    duration,
     heading,
     indented,
     line,
@@ -29,6 +30,9 @@ OUTCOME_STYLES = {
     Outcome.ERROR: "bold red",
 }
 
+SHORT_S = 100.0
+"""Seconds from which on a time is told in hours and minutes."""
+
 CURVE_WIDTH = 48
 """Columns of a curve."""
 
@@ -49,6 +53,9 @@ def render_monitor(report: MonitorReport, console: Console, *, verbose: bool = F
     """Prints a report: the run, its losses, the gap, then what to look at."""
     heading(console, "gradience monitor", report.file)
     line(console, _status_line(report))
+    speed = _speed_line(report)
+    if speed:
+        line(console, speed)
     if report.run.n_resumes:
         line(console, _resumed_line(report.run))
     indented(console, _loss_table(report))
@@ -81,10 +88,28 @@ def _status_line(report: MonitorReport) -> Text:
     steps = f"step{'' if one else f's {number(run.first_step)} to'} {number(run.last_step)}"
     if progress.total_steps is not None and progress.total_steps != run.last_step:
         steps += f" of {progress.total_steps}"
-    seconds = "" if run.duration_s is None else f", {run.duration_s:.1f} s"
+    seconds = "" if run.duration_s is None else f", {_time(run.duration_s)}"
     model = f", {report.config.model_name}" if report.config.model_name else ""
     outcome = (run.outcome.value, OUTCOME_STYLES[run.outcome])
     return Text.assemble("run ", outcome, f"  {steps}{seconds}{model}")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < SHORT_S else duration(seconds)
+
+
+def _speed_line(report: MonitorReport) -> str:
+    """Throughput, and the time left of a run that is under way; empty where neither is known."""
+    progress = report.progress
+    rates = (
+        (progress.steps_per_s, "steps/s"),
+        (progress.samples_per_s, "samples/s"),
+        (progress.tokens_per_s, "tokens/s"),
+    )
+    parts = [f"{number(rate)} {unit}" for rate, unit in rates if rate is not None]
+    if progress.eta_s is not None and report.run.outcome is Outcome.UNFINISHED:
+        parts.append(f"{duration(progress.eta_s)} left at this speed")
+    return ", ".join(parts)
 
 
 def _resumed_line(run: RunSignal) -> str:

@@ -49,6 +49,15 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.0f} %"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as ``h:mm:ss``, or with days where they are many."""
+    whole = round(seconds)
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    clock = f"{hours}:{rest // 60:02}:{rest % 60:02}"
+    return f"{days} d {clock}" if days else clock
+
+
 def heading(console: Console, title: str, detail: str = "") -> None:
     """The first line of a view."""
     text = Text.assemble((title, "bold"), ("  " if detail else "", ""), (detail, "dim"))
