@@ -109,3 +109,11 @@ def test_missing_rows_are_no_jump() -> None:
 @pytest.mark.parametrize("rates", [[], [1.0], [1e-4, 9e-4, 1e-4], [0.0] * 9, [math.nan] * 9])
 def test_too_few_rates_tell_nothing(rates: list[float]) -> None:
     assert moves(rates) == ()
+
+
+def test_a_jump_in_the_midst_of_a_straight_warm_up_is_one() -> None:
+    warm_up = [PEAK * (row + 1) / 40 for row in range(40)]
+    (move,) = moves([*warm_up[:20], *(8 * rate for rate in warm_up[20:])])
+    assert move.kind is MoveKind.JUMP
+    assert (move.before, move.after) == (warm_up[19], 8 * warm_up[20])
+    assert moves(warm_up) == ()

@@ -112,8 +112,9 @@ def unexplained_moves(history: History, policy: LrMovePolicy) -> tuple[Move, ...
     if rates.lr.size <= 2 * policy.least_moves or rates.lr.max() <= 0:
         return ()
     big = np.abs(rates.move) >= policy.least * rates.lr.max()
-    sudden = big & (_isolated_rises(rates, policy) | _outliers(rates, policy))
-    sudden &= ~_warms_up(rates, policy)
+    outliers = _outliers(rates, policy)
+    sudden = big & (_isolated_rises(rates, policy) | outliers.found)
+    sudden &= ~_warms_up(rates, policy) | (outliers.found & outliers.steady)
     found = [_move(rates, int(at), policy) for at in np.flatnonzero(sudden)]
     if _is_periodic(found, rates, policy):
         return tuple(move._replace(kind=MoveKind.CYCLE) for move in found)
@@ -189,7 +190,15 @@ def _rested(rates: _Rates, policy: LrMovePolicy) -> Mask:
     return found
 
 
-def _outliers(rates: _Rates, policy: LrMovePolicy) -> Mask:
+class _Outliers(NamedTuple):
+    """Moves far steeper than those on both sides; shape (n,) each."""
+
+    found: Mask
+    steady: Mask
+    """Whether both sides are straight lines, which no warm-up has a jump between."""
+
+
+def _outliers(rates: _Rates, policy: LrMovePolicy) -> _Outliers:
     """Moves far steeper than those on both sides; a step down between two rests is none."""
     slope = np.abs(rates.slope)
     before, after = (_side(windows, policy) for windows in _windows_beside(slope, policy))
@@ -200,7 +209,7 @@ def _outliers(rates: _Rates, policy: LrMovePolicy) -> Mask:
     at_rest = beside <= REST * slope
     found: Mask = known & ~at_rest & ~_milestones(rates) & (rates.lr[:-1] != 0)
     found &= slope >= edge * np.where(known, beside, np.inf)
-    return found
+    return _Outliers(found, steady)
 
 
 def _milestones(rates: _Rates) -> Mask:
