@@ -7,7 +7,7 @@ import pytest
 
 from gradience.core.errors import TelemetryError
 from gradience.core.foreign_logs.peft_results import convert_peft_result
-from gradience.core.telemetry.events import RunStatus
+from gradience.core.telemetry.events import RunEnd, RunStatus
 from tests.core.foreign_logs.rows_of_logs import Converted, gathered
 from tests.shared_data import DATA
 
@@ -76,6 +76,15 @@ def test_a_failed_run_says_why(
     end = convert(result).end
     assert end is not None
     assert (end.status, end.reason) == (expected, "out of memory")
+
+
+@pytest.mark.parametrize(("status", "ends"), [("success", 1), ("failed", 1), ("running", 0)])
+def test_the_status_alone_ends_a_run_that_reached_its_last_step(
+    result: dict[str, dict[str, object]], status: str, ends: int
+) -> None:
+    result["train_info"]["status"] = status
+    events = convert(result).events
+    assert sum(isinstance(event, RunEnd) for event in events) == ends
 
 
 def test_an_unknown_status_ends_nothing(result: dict[str, dict[str, object]]) -> None:

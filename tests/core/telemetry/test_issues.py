@@ -51,6 +51,7 @@ def test_further_issues_are_only_counted() -> None:
         ({"peft_type": "LORA"}, "gradience check"),
         ({"schema": "gradience.v0"}, "schema 'gradience.v0'"),
         ({"a": 1, "b": 2}, "without a schema (keys: a, b)"),
+        ({}, "an empty JSON object"),
         ({"log_history": []}, "read by: gradience monitor, gradience convert"),
         ({"loss": 1, "global_step/max_steps": "1/2"}, "ms-swift logging.jsonl"),
         ({"architectures": ["X"]}, "a model's config.json"),

@@ -93,7 +93,8 @@ def check_config(
         model: What the configuration becomes on its model, where that is known.
 
     Returns:
-        The report. ``config_ok`` stands in it only when no rule had anything to say.
+        The report. ``config_ok`` stands in it only when no rule had anything to say; without any
+        rule nothing stands in it.
     """
     policy = policy or CheckPolicy()
     subject = subject_of(config, model)
@@ -103,6 +104,8 @@ def check_config(
         if (recommendation := apply_rule(rule, subject, policy)) is not None
     ]
     found.sort(key=lambda recommendation: -recommendation.severity.order)
+    if rules and not found:
+        found.append(_all_well(len(rules)))
     return CheckReport(
         config=config,
         scaling=subject.scaling,
@@ -110,7 +113,7 @@ def check_config(
         max_rank=None if subject.max_rank is None else int(subject.max_rank),
         vllm_max_lora_rank=needed_of_vllm(subject.max_rank, policy),
         model=model,
-        recommendations=tuple(found) or (_all_well(len(rules)),),
+        recommendations=tuple(found),
         sources=sources,
         rules_applied=len(rules),
     )

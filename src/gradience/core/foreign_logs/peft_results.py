@@ -17,7 +17,7 @@ from gradience.core.numbers import real_number
 from gradience.core.severity import Severity
 from gradience.core.telemetry.build import EventBuilder
 from gradience.core.telemetry.decode import LineIssue
-from gradience.core.telemetry.events import RunStart, RunStatus
+from gradience.core.telemetry.events import RunEnd, RunStart, RunStatus
 from gradience.core.telemetry.trainer_logs import public_name
 
 _STATUSES = {"success": RunStatus.OK, "failed": RunStatus.ERROR, "canceled": RunStatus.ABORTED}
@@ -31,7 +31,8 @@ def convert_peft_result(result: Mapping[str, object], place: str) -> Iterator[Fo
 
     ``train loss`` and ``valid accuracy`` of a row become a training step and an evaluation of
     split ``val``, ``test accuracy`` one of split ``test``; the totals of ``train_info`` become
-    ``metrics`` of kind ``train_summary``, its status the ``run_end``.
+    ``metrics`` of kind ``train_summary``, its status the ``run_end``: it alone says how the run
+    ended, whatever step was reached.
 
     Args:
         result: The document. Never mutated.
@@ -67,7 +68,8 @@ def _with_end(
             ts, step = event.ts, event.step
             if isinstance(event, RunStart):
                 builder = EventBuilder(run_id=event.run_id)
-        yield Found(number, events, (*issues, *odd))
+        told = tuple(event for event in events if not isinstance(event, RunEnd))
+        yield Found(number, told, (*issues, *odd))
         issues = ()
     totals = {key: value for key, value in train.items() if real_number(value) is not None}
     if totals:

@@ -139,8 +139,9 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         ),
         "nonfinite_loss": Advice(
             action="prefer_bf16",
-            message="train in bf16 instead of fp16, and go back to a checkpoint before the first "
-            "of these steps: what came after it is lost",
+            message="look at the batches at these steps (one without a label has no mean loss) and "
+            "train in bf16 rather than fp16; where the loss stayed NaN, go back to a checkpoint "
+            "before the first of them",
             rationale="fp16 has turned runs into NaN that bf16 trained without a change.",
             confidence=0.5,
             scope="training.dtype",

@@ -15,7 +15,7 @@ SAID_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "grad_norm_outlier": ("divergence", "loss_spike"),
         "near_zero_train_loss": ("overfitting", "zero_loss"),
         "unstable_eval": ("divergence",),
-        "memorization_gap": ("unstable_eval",),
+        "memorization_gap": ("unstable_eval", "zero_loss"),
     }
 )
 """Alert code → the codes that tell the same event better: the cause rather than what followed,

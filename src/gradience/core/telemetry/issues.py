@@ -143,6 +143,8 @@ def describe_foreign_log(record: object) -> str:
     for keys, name in _FOREIGN_LOGS:
         if keys <= record.keys():
             return name
+    if not record:
+        return "an empty JSON object"
     return "records without a schema (keys: " + ", ".join(list(map(str, record))[:8]) + ")"
 
 

@@ -103,3 +103,10 @@ def test_a_run_that_climbs_from_its_first_rows_diverges() -> None:
 def test_a_run_lost_at_once_by_less_than_four_times_is_an_info() -> None:
     found = only(alerts(signals_of([3.4, *(4.1 * calm(60)[20:])])))
     assert (found.severity, found.first_step) == (Severity.INFO, 2)
+
+
+def test_a_rise_at_the_foot_of_a_steep_descent_is_an_info() -> None:
+    loss = [3.15, 2.65, 2.36, 2.2, 2.1, 2.0, 1.96, 3.22, 3.79, 3.63, 3.61, 3.6, 3.59, 3.59, 3.58]
+    found = only(alerts(signals_of(loss)))
+    assert (found.severity, found.first_step) == (Severity.INFO, 8)
+    assert alerts(signals_of([*loss[:8], 2.1, 2.0, 1.99, 1.98, 1.97, 1.96, 1.95])) == []

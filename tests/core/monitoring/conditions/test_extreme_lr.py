@@ -67,3 +67,23 @@ def test_the_configured_rate_is_judged_where_none_was_logged() -> None:
 
 def test_the_thresholds_are_the_policys() -> None:
     assert [*find_extreme_lr(lr_run([5.0] * 6), ExtremeLrPolicy(high=10.0))] == []
+
+
+def test_a_loss_that_falls_slowly_but_surely_falls() -> None:
+    slowly = [3.7 - 0.004 * row for row in range(40)]
+    (alert,) = find_extreme_lr(lr_run([0.02] * 40, losses=slowly))
+    assert alert.severity is Severity.INFO
+    hardly = [3.7 - 0.0004 * row for row in range(40)]
+    (alert,) = find_extreme_lr(lr_run([0.02] * 40, losses=hardly))
+    assert alert.severity is Severity.WARNING
+
+
+def test_of_few_rows_a_rate_of_next_to_nothing_is_an_info() -> None:
+    (alert,) = find_extreme_lr(lr_run([9e-10, 6e-10, 3e-10]))
+    assert alert.severity is Severity.INFO
+    assert [*find_extreme_lr(lr_run([9e-10, 6e-10]))] == []
+
+
+def test_zeros_that_a_broken_step_logs_are_no_fall() -> None:
+    (alert,) = find_extreme_lr(lr_run([2.0] * 20, losses=[1e10, *[0.0] * 19]))
+    assert alert.severity is Severity.ERROR

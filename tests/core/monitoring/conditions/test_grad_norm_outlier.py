@@ -88,3 +88,11 @@ def test_norms_that_are_not_finite_or_zero_disturb_nothing() -> None:
     values = norms(60)
     values[[10, 30, 59]] = [np.inf, np.nan, 0.0]
     assert only(alerts(values)).context["peak_step"] == 61
+
+
+def test_a_loss_jump_beside_one_of_many_is_the_runs_own_way_too() -> None:
+    loss, places = calm(400), [*range(20, 400, 13)]
+    loss[places[3]] = 5.2
+    found = only(alerts(norms(*places, n=400), loss))
+    assert found.context["followed_by_loss_jump"] == 1
+    assert found.severity is Severity.INFO

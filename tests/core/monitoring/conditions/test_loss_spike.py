@@ -134,3 +134,10 @@ def test_one_row_far_above_all_others_of_a_short_record_is_an_info() -> None:
 )
 def test_other_rows_of_short_records_are_none(loss: list[float]) -> None:
     assert alerts(signals_of(loss)) == []
+
+
+def test_small_jumps_that_repeat_in_a_calm_run_are_an_info() -> None:
+    found = only(alerts(signals_of(spiked(2.8, 2.9, 2.8, n=200))))
+    assert (found.severity, found.context["count"]) == (Severity.INFO, 3)
+    assert alerts(signals_of(spiked(2.8, 2.9))) == []
+    assert only(alerts(signals_of(spiked(2.8, 2.9, 2.8, 7.0)))).context["count"] == 1

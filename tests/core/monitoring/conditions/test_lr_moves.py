@@ -117,3 +117,10 @@ def test_a_jump_in_the_midst_of_a_straight_warm_up_is_one() -> None:
     assert move.kind is MoveKind.JUMP
     assert (move.before, move.after) == (warm_up[19], 8 * warm_up[20])
     assert moves(warm_up) == ()
+
+
+def test_a_slight_rise_after_a_fall_begins_anew_though_two_rows_came_before() -> None:
+    (move,) = moves([0.0015, 0.001, 0.0014, 0.0012, 0.001, 0.0008, 0.0006, 0.0004])
+    assert move.kind is MoveKind.CYCLE
+    assert (move.before, move.after) == (0.001, 0.0014)
+    assert moves([0.0015, 0.001, 0.00103, 0.00102, 0.001, 0.0008, 0.0006, 0.0004]) == ()

@@ -143,3 +143,27 @@ def test_a_loss_that_rises_faster_and_faster_lasts_though_it_began_slowly(
     losses: tuple[float, ...], severity: Severity
 ) -> None:
     assert only([*find_overfitting(eval_run(losses))]).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("losses", "severity"),
+    [
+        ((0.599, 0.601, 0.81, 0.787, 0.861), Severity.WARNING),
+        ((0.5, 0.8, 0.72, 0.85), Severity.INFO),
+        ((0.9, 0.5, 0.8, 0.7, 0.8), Severity.INFO),
+    ],
+)
+def test_among_few_evaluations_a_step_up_is_no_noise(
+    losses: tuple[float, ...], severity: Severity
+) -> None:
+    assert only([*find_overfitting(eval_run(losses))]).severity is severity
+
+
+@pytest.mark.parametrize(
+    "losses", [(0.6, 0.82, 0.61, 0.84, 0.86), (0.6, 0.62, 0.81, 0.86), (0.5, 0.7, 0.55, 0.68, 0.6)]
+)
+def test_noise_about_a_step_needs_all_after_it_above_and_three_of_them(
+    losses: tuple[float, ...],
+) -> None:
+    wide = OverfittingPolicy(shifted=1e9)
+    assert [*find_overfitting(eval_run(losses))] == [*find_overfitting(eval_run(losses), wide)]

@@ -44,9 +44,14 @@ class ExtremeLrPolicy:
     improved: float = 0.9
     """Where the last training losses are below this share of the first, the rate evidently
     works, whatever its scale: the alert is an info."""
+    slight: float = 0.99
+    """The same, where the two differ by ``significance`` standard errors."""
+    significance: float = 4.0
     least_rows: int = 5
     """Logged rates from which on a rate that is too small or zero is told (inferred): one row
     may be the first of a warm-up or the last of a decay."""
+    few_rows: int = 3
+    """From so many on it is an info."""
 
 
 class _Peak(NamedTuple):
@@ -68,9 +73,9 @@ def find_extreme_lr(
     Yields:
         ``extreme_lr``: an error for a peak of 1 and more, a warning for one that is large, an
         info where the loss fell all the same; a warning for a peak that is next to nothing or a
-        rate of 0 throughout. Nothing for optimizers and methods whose rates are on a scale of
-        their own, where the configuration names them. The configured rate is judged where none
-        was logged.
+        rate of 0 throughout (an info where few were logged). Nothing for optimizers and methods
+        whose rates are on a scale of their own, where the configuration names them. The
+        configured rate is judged where none was logged.
     """
     peak = _peak(signals)
     if peak is None or _own_scale(signals):
@@ -84,7 +89,9 @@ def find_extreme_lr(
             else f"the learning rate is 0 in all {signals.learning_rate.n} logged rows"
         )
         message += f", below {policy.low:g}: nothing is learnt at that"
-        yield _alert(signals, Severity.WARNING, message, peak, policy.low)
+        sure = signals.learning_rate.n >= policy.least_rows
+        severity = Severity.WARNING if sure else Severity.INFO
+        yield _alert(signals, severity, message, peak, policy.low)
 
 
 def _peak(signals: RunSignals) -> _Peak | None:
@@ -115,7 +122,7 @@ def _settled(signals: RunSignals, policy: ExtremeLrPolicy) -> bool:
     values = signals.history.lr.value
     known = values[np.isfinite(values)]
     rising = bool(known.size) and known[-1] == known.max() and known[-1] > known[0]
-    return known.size >= policy.least_rows and not rising
+    return known.size >= policy.few_rows and not rising
 
 
 def _too_large(signals: RunSignals, peak: _Peak, policy: ExtremeLrPolicy) -> MonitorAlert:
@@ -131,12 +138,16 @@ def _too_large(signals: RunSignals, peak: _Peak, policy: ExtremeLrPolicy) -> Mon
 
 
 def _improved(loss: Floats, policy: ExtremeLrPolicy) -> bool:
-    known = loss[np.isfinite(loss)]
+    """Whether the loss fell. Exact zeros do not count: they are what broken steps log, or NaN."""
+    known = loss[np.isfinite(loss) & (loss != 0)]
     part = min(SMOOTHING_WINDOW, known.size // 2)
     if not part:
         return False
-    first, last = float(known[:part].mean()), float(known[-part:].mean())
-    return last < policy.improved * first
+    first, last = known[:part], known[-part:]
+    before, now = float(first.mean()), float(last.mean())
+    error = math.sqrt(float(first.var() + last.var()) / max(part - 1, 1))
+    clear = part > 1 and before - now > policy.significance * error
+    return now < policy.improved * before or (clear and now < policy.slight * before)
 
 
 def _alert(

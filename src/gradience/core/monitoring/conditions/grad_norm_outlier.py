@@ -42,8 +42,9 @@ class GradNormOutlierPolicy:
     """Outliers of that height that make a warning (inferred: one or two with a normal loss, as in
     unslothai/unsloth#5207 and huggingface/transformers#45676, are clipped and forgotten)."""
     isolated_share: float = 0.05
-    """Outliers on more than this share of the rows are the run's own way, and an info
-    (inferred)."""
+    """Outliers on more than this share of the rows are the run's own way, and an info, whatever
+    the loss does beside some of them: with one example a step, each one that is labelled
+    surprisingly has both (inferred)."""
     jump_rows: int = 3
     """Rows within which a loss jump counts as following (inferred)."""
     jump_ratio: float = 1.5
@@ -133,8 +134,8 @@ def _severity(
     rows = sum(outlier.stop - outlier.start for outlier in outliers)
     isolated = rows <= max(policy.isolated_share * points.n, policy.excursion.longest)
     tall = sum(outlier.ratio >= policy.warning_ratio for outlier in outliers)
-    repeated = isolated and tall >= policy.warning_count
-    return Severity.WARNING if repeated or (jumps and tall) else Severity.INFO
+    much = tall >= policy.warning_count or (jumps and tall)
+    return Severity.WARNING if isolated and much else Severity.INFO
 
 
 def _loss_jumps(history: History, row: int, policy: GradNormOutlierPolicy) -> bool:

@@ -61,6 +61,13 @@ class LossSpikePolicy:
         ),
     )
     """The same for jumps that take tens or a hundred rows to come back."""
+    slight_excursion: ExcursionPolicy = ExcursionPolicy(min_ratio=1.25, min_score=8.0)
+    """Where no jump is as high as that, ``slight_count`` smaller ones that stand out further are
+    an info: a logged loss is the mean over ``logging_steps``, which thins out what one step did
+    (inferred)."""
+    slight_count: int = 3
+    slight_excess: float = 0.25
+    """Least height of these above the level, as a share of the run's mean loss."""
     longest_open: int = 3
     """Rows of a jump at the record's end that may yet come back; a longer one is divergence's
     matter."""
@@ -121,19 +128,35 @@ def find_loss_spike(
     if signals.objective.kind is Objective.REINFORCEMENT or not points.n or points.low.min() < 0:
         return
     few = points.n < policy.excursion.min_rows
-    spikes = _lone_jump(points, policy) if few else _excursions(points, policy)
-    if not spikes:
-        return
-    mean = _mean_without(points, spikes)
-    restarts = restarted_rows(signals.history)
-    spikes = tuple(
-        spike
-        for spike in spikes
-        if spike.height - spike.level >= policy.min_excess * mean
-        and not follows(restarts, int(points.row[spike.start]), policy.after_restart)
-    )
+    jumps = _lone_jump(points, policy) if few else _excursions(points, policy)
+    spikes = _standing_out(signals.history, points, jumps, policy.min_excess, policy)
+    if not spikes and not few:
+        jumps = find_excursions(points, policy.slight_excursion)
+        spikes = _standing_out(signals.history, points, jumps, policy.slight_excess, policy)
+        spikes = spikes if len(spikes) >= policy.slight_count else ()
     if spikes:
+        mean = _mean_without(points, jumps)
         yield _alert(signals.history, points, spikes, mean, policy)
+
+
+def _standing_out(
+    history: History,
+    points: Points,
+    jumps: tuple[Excursion, ...],
+    excess: float,
+    policy: LossSpikePolicy,
+) -> tuple[Excursion, ...]:
+    """The jumps that are high beside the run's mean loss, and no part of a restart."""
+    if not jumps:
+        return ()
+    least = excess * _mean_without(points, jumps)
+    restarts = restarted_rows(history)
+    return tuple(
+        jump
+        for jump in jumps
+        if jump.height - jump.level >= least
+        and not follows(restarts, int(points.row[jump.start]), policy.after_restart)
+    )
 
 
 def _excursions(points: Points, policy: LossSpikePolicy) -> tuple[Excursion, ...]:

@@ -48,10 +48,11 @@ class LrMovePolicy:
     linear one has 1, a cosine logged ten times a cycle 0.65 at most)."""
     shape_moves: int = 8
     """Moves of a descent below which its shape cannot be told: it may be a cosine's."""
-    fallen: float = 0.5
+    fallen: float = 0.95
     """Share of the largest rate so far below which a rate has fallen; where it rises again by
-    ``again``, however smoothly, a second warm-up begins."""
-    again: float = 0.3
+    ``again`` of that largest, however smoothly, a second warm-up begins, or a schedule that was
+    created anew over more steps: no other schedule rises after it fell."""
+    again: float = 0.05
     low: float = 0.5
     """Share of its end below which such a rise starts."""
     cycles: int = 2

@@ -1,5 +1,6 @@
 """Overfitting: the evaluation loss rises from its best while the training loss goes on falling."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -47,6 +48,10 @@ class OverfittingPolicy:
     info. The best of many evaluations is partly luck."""
     noise_about: float = 1.3
     """The same of the rise from the level about the best: warning."""
+    shifted: float = 2.0
+    """Where all evaluations from one step up on lie above all before it, their noise is at most so
+    many times that about the two levels: among few evaluations the step itself would count as
+    noise. The factor is for a step chosen because it is the largest (inferred)."""
     lasting: float = 0.4
     """Share of the rise below which none of the evaluations that make the level lies; a rise in
     a straight line has them at half of it and above. Nor does any of the later half of those
@@ -139,6 +144,7 @@ def _rise(points: EvalPoints, policy: OverfittingPolicy) -> Rise | None:
     clear = share >= policy.slight_rise and nats >= policy.least_rise
     # The descent to the level is steep and bent, and tells nothing about noise.
     noise = _noise(points.loss[int(np.argmax(points.loss <= level)) :])
+    noise = min(noise, policy.shifted * _noise_about_a_step(points, policy))
     if not (clear or share >= policy.tiny_rise) or nats < policy.noise * noise:
         return None
     about = _about_best(points.loss)
@@ -169,6 +175,21 @@ def _noise(loss: Floats) -> float:
     """
     bends = np.abs(np.diff(loss, n=2))
     return MAD_TO_SIGMA * median(bends) / SECOND_DIFFERENCE if bends.size > 1 else 0.0
+
+
+def _noise_about_a_step(points: EvalPoints, policy: OverfittingPolicy) -> float:
+    """Standard deviation of the evaluations about the levels before and after their largest step.
+
+    Infinite where no step parts them: fewer than ``level_of`` lie after it, or one of those is as
+    low as one between the best and the step.
+    """
+    steps = np.diff(points.loss[points.best :])
+    largest = points.best + 1 + int(np.argmax(steps))
+    before, after = points.loss[points.best : largest], points.loss[largest:]
+    if after.size < policy.level_of or after.min() <= before.max():
+        return math.inf
+    squares = before.size * float(before.var()) + after.size * float(after.var())
+    return math.sqrt(squares / (before.size + after.size - 2))
 
 
 SECOND_DIFFERENCE = 6**0.5
