@@ -46,7 +46,7 @@ bench *args:
 labels:
     python -m benchmarks.labels
 
-# regenerate docs/cli.md and docs/telemetry.schema.json from the code
+# regenerate docs/cli.md, docs/rules/ and the other generated pages from the code
 docs:
     python -m docs.generate
 

@@ -51,7 +51,7 @@ def convert(source: StrPath, out: StrPath, *, force: bool = False) -> ConvertRep
 
     write_whole_file(target, counted(), force=force)
     return ConvertReport(
-        source=str(source),
+        source=str(log.path),
         out=str(out),
         kind=log.kind.value,
         n_events=counts.total(),

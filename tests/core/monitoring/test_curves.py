@@ -23,5 +23,12 @@ def test_a_long_run_is_thinned_and_keeps_its_extremes() -> None:
     assert dict(zip(curve.step, curve.value, strict=True))[777] == 99.0
 
 
+def test_rows_without_a_value_are_no_points() -> None:
+    steps = [train_step(step, loss=2.0 if step % 2 else None, lr=0.1) for step in range(6)]
+    curves = {curve.name: curve for curve in run_curves(run_signals([batch(*steps)]))}
+    assert curves["loss"].step == (1, 3, 5)
+    assert len(curves["lr"].step) == 6
+
+
 def test_a_run_of_nothing_has_no_curves() -> None:
     assert run_curves(run_signals([])) == ()

@@ -23,6 +23,7 @@ def run_curves(signals: RunSignals, policy: GapPolicy | None = None) -> tuple[Al
         One series for each quantity that was logged, named ``loss``, ``lr``, ``grad_norm`` and
         ``<split>.loss``, thinned to at most
         :data:`~gradience.core.monitoring.conditions.series.MAX_POINTS` points, extremes kept.
+        Rows that have no finite value of a quantity are left out of its curve.
     """
     found = list(_curves(signals.history, TRAINING_CURVES))
     for history in held_out(signals.eval_histories, policy or GapPolicy()).splits:
@@ -37,5 +38,9 @@ def _curves(buckets: Buckets, names: tuple[str, ...]) -> Iterator[AlertSeries]:
     if last < 0:
         return
     for curve in alert_series(buckets, *names, first_row=0, last_row=last):
-        if any(value is not None for value in curve.value):
-            yield curve
+        known = [
+            point for point in zip(curve.step, curve.value, strict=True) if point[1] is not None
+        ]
+        if known:
+            steps, values = zip(*known, strict=True)
+            yield AlertSeries(name=curve.name, step=steps, value=values)
