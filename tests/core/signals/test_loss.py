@@ -5,7 +5,8 @@ import math
 import pytest
 
 from gradience.core.signals.analyzer import fold
-from gradience.core.signals.loss import SMOOTHING_WINDOW, LossSignal, loss_summary
+from gradience.core.signals.batch import NO_STEP
+from gradience.core.signals.loss import SMOOTHING_WINDOW, LossSignal, known_step, loss_summary
 from tests.core.telemetry.sample_events import batch, train_step
 
 
@@ -46,3 +47,8 @@ def test_a_step_that_the_record_does_not_give_is_none() -> None:
 
 def test_the_first_of_equal_minima_counts() -> None:
     assert summary(1.0, 1.0).min_step == 0
+
+
+def test_an_unknown_step_is_none() -> None:
+    assert known_step(NO_STEP) is None
+    assert known_step(0) == 0

@@ -3,10 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
-from gradience.cli.views.parts import heading, indented, line, notice, number, plain_table, remark
+from gradience.cli.views.parts import heading, indented, line, number, plain_table, recommendations
 from gradience.core.checking.check import CheckReport
-from gradience.core.severity import Severity
-from gradience.core.telemetry.events import Recommendation
 
 
 def render_check(
@@ -32,24 +30,10 @@ def render_check(
 
         render_model_fit(report.model, console)
     console.print()
-    for item in report.recommendations:
-        _print_advice(item, console, verbose=verbose)
+    recommendations(console, report.recommendations, verbose=verbose)
     console.print()
     more = "" if verbose else " (--verbose shows its grounds)"
     line(console, f"{report.rules_applied} rules; each advice is a hypothesis{more}", "dim")
-
-
-def _print_advice(item: Recommendation, console: Console, *, verbose: bool) -> None:
-    """One recommendation: severity, the rule's code and action, message, what would refute it."""
-    code = item.evidence.get("rule")
-    label = f"{code} {item.action}" if isinstance(code, str) else item.action
-    notice(console, item.severity, label, item.message)
-    if verbose:
-        remark(console, "why", item.rationale)
-        remark(console, "source", str(item.evidence.get("source", "")))
-        remark(console, "confidence", f"{item.confidence:g}")
-    if item.severity.at_least(Severity.WARNING) or verbose:
-        remark(console, "refuted by", item.refuted_by)
 
 
 def _config_table(report: CheckReport) -> Table:

@@ -131,9 +131,11 @@ def remark(console: Console, label: str, text: str) -> None:
 
 
 def recommendations(console: Console, items: "Iterable[Recommendation]", *, verbose: bool) -> None:
-    """Recommendations, each with the experiment that would refute it."""
+    """Recommendations, each with its rule's code and the experiment that would refute it."""
     for item in items:
-        notice(console, item.severity, item.action, item.message)
+        code = item.evidence.get("rule")
+        label = f"{code} {item.action}" if isinstance(code, str) else item.action
+        notice(console, item.severity, label, item.message)
         if verbose:
             remark(console, "why", item.rationale)
             remark(console, "source", str(item.evidence.get("source", "")))

@@ -4,15 +4,9 @@ import math
 
 import numpy as np
 
-from gradience.core.monitoring.conditions.series import MAX_POINTS, alert_series, known_step
-from gradience.core.signals.batch import NO_STEP
+from gradience.core.monitoring.conditions.series import MAX_POINTS, alert_series
 from gradience.core.signals.history import MAX_BUCKETS
 from tests.core.monitoring.conditions.training_curves import signals_of
-
-
-def test_an_unknown_step_is_none() -> None:
-    assert known_step(NO_STEP) is None
-    assert known_step(0) == 0
 
 
 def test_rows_around_the_alert_are_shown_one_by_one() -> None:

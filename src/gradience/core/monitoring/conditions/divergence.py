@@ -20,11 +20,12 @@ from gradience.core.monitoring.conditions.robust import (
     scale_around,
     window_medians,
 )
-from gradience.core.monitoring.conditions.series import alert_series, known_step
+from gradience.core.monitoring.conditions.series import alert_series
 from gradience.core.monitoring.wording import multiple
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Floats, Ints
 from gradience.core.signals.history import History
+from gradience.core.signals.loss import known_step
 from gradience.core.signals.objective import Objective
 from gradience.core.signals.pipeline import RunSignals
 

@@ -14,10 +14,11 @@ from gradience.core.monitoring.conditions.excursions import (
 )
 from gradience.core.monitoring.conditions.restarts import follows, restarted_rows
 from gradience.core.monitoring.conditions.robust import Points, finite_points, median
-from gradience.core.monitoring.conditions.series import alert_series, known_step
+from gradience.core.monitoring.conditions.series import alert_series
 from gradience.core.monitoring.wording import multiple
 from gradience.core.severity import Severity
 from gradience.core.signals.history import History
+from gradience.core.signals.loss import known_step
 from gradience.core.signals.objective import Objective
 from gradience.core.signals.pipeline import RunSignals
 

@@ -6,9 +6,10 @@ import attrs
 
 from gradience.core.monitoring.alert import MonitorAlert
 from gradience.core.monitoring.conditions.robust import Points, finite_points, median
-from gradience.core.monitoring.conditions.series import alert_series, known_step
+from gradience.core.monitoring.conditions.series import alert_series
 from gradience.core.severity import Severity
 from gradience.core.signals.history import History
+from gradience.core.signals.loss import known_step
 from gradience.core.signals.objective import Objective
 from gradience.core.signals.pipeline import RunSignals
 

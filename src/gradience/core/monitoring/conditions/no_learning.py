@@ -19,10 +19,11 @@ from gradience.core.monitoring.conditions.robust import (
     scale_around,
     window_medians,
 )
-from gradience.core.monitoring.conditions.series import alert_series, known_step
+from gradience.core.monitoring.conditions.series import alert_series
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import NO_STEP, Floats
 from gradience.core.signals.history import History
+from gradience.core.signals.loss import known_step
 from gradience.core.signals.objective import Objective, ObjectiveSignal
 from gradience.core.signals.pipeline import RunSignals
 

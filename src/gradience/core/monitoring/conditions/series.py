@@ -6,19 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gradience.core.monitoring.alert import AlertSeries
-from gradience.core.signals.batch import NO_STEP, Floats, Ints
+from gradience.core.signals.batch import Floats, Ints
 from gradience.core.signals.buckets import Buckets
+from gradience.core.signals.loss import known_step
 
 MAX_POINTS = 200
 """Points of one series at most: as many as a picture of a report's width shows apart."""
 
 MIN_MARGIN = 20
 """Rows shown before and after the alert at least, where the record has them."""
-
-
-def known_step(step: int) -> int | None:
-    """The step, None where the record did not give it."""
-    return None if step == NO_STEP else step
 
 
 def alert_series(

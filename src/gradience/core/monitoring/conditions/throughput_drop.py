@@ -7,10 +7,10 @@ import numpy as np
 
 from gradience.core.monitoring.alert import AlertSeries, MonitorAlert
 from gradience.core.monitoring.conditions.robust import median
-from gradience.core.monitoring.conditions.series import known_step
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import NO_STEP, Floats, Ints
 from gradience.core.signals.history import History
+from gradience.core.signals.loss import known_step
 from gradience.core.signals.pipeline import RunSignals
 from gradience.core.telemetry.clock import CLOCK, NO_CLOCK
 

@@ -15,10 +15,11 @@ from gradience.core.monitoring.conditions.robust import (
     longest_run,
     median,
 )
-from gradience.core.monitoring.conditions.series import alert_series, known_step
+from gradience.core.monitoring.conditions.series import alert_series
 from gradience.core.severity import Severity
 from gradience.core.signals.batch import Floats, Ints
 from gradience.core.signals.history import History
+from gradience.core.signals.loss import known_step
 from gradience.core.signals.objective import Objective
 from gradience.core.signals.pipeline import RunSignals
 
